@@ -1,0 +1,1 @@
+"""The pod service: everything Podkeeper knows, with no face on it."""

@@ -1,0 +1,162 @@
+"""The engine seam: what every place that runs pods must be able to do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from core.model import Credential, Frozen, Gpu, Pod, Stage, Upstream, Volume
+
+
+class Features(Frozen):
+    """Small differences between engines."""
+
+    network_volumes: bool
+    container_disk_limit: bool
+    """It enforces `PodSpec.container_disk`."""
+    usage: bool
+    """`usage` answers."""
+
+
+class Order(Frozen):
+    """One run of one pod, with everything that was decided for it."""
+
+    pod: Pod
+    address: str | None = None
+    """The address claimed for it, from `Engine.addresses`."""
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the devices claimed for it."""
+    credential: Credential | None = Field(default=None, repr=False)
+    """For the image's registry."""
+    environment: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    """The pod's whole environment, the documented variables included."""
+
+
+class Step(Frozen):
+    """One move of a start. What it carries is saved before the next, costlier one."""
+
+    stage: Stage
+    message: str
+    fraction: float | None = None
+    ref: str | None = None
+    upstreams: Mapping[int, Upstream] | None = None
+
+
+class Instance(Frozen):
+    """Something of ours on the engine."""
+
+    pod_id: str
+    run: int
+    ref: str
+    running: bool
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    upstreams: Mapping[int, Upstream] = Field(default_factory=dict)
+
+
+class Usage(Frozen):
+    """A pod's share of what it was given, 0..1 (1 = all of it); None where the engine cannot tell."""
+
+    cpu: float | None = None
+    memory: float | None = None
+    gpu: float | None = None
+
+
+class Engine(ABC):
+    """Where pods run.
+
+    Every verb may be called twice and after the thing is gone: that is success, not an error. Every verb may take
+    as long as the engine takes; none blocks the event loop. Only PodErrors come out: `Unavailable` when the engine
+    does not answer (nothing is known then), `PodFailed` when the pod's own image, command or memory is at fault,
+    `NoCapacity`, `InvalidInput`, `Conflict`.
+    """
+
+    name: ClassVar[str]
+    features: ClassVar[Features]
+
+    @abstractmethod
+    async def open(self, installation: str) -> None:
+        """Connect, and make what all pods share (their network).
+
+        `installation` is the id of this Podkeeper; it is written on everything made here, and whatever carries
+        another one is a stranger's and never touched. Does not fail when the engine is down: later verbs do.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of connections; pods keep running."""
+
+    @abstractmethod
+    async def check(self) -> str:
+        """One sentence about the engine (`Docker Engine 27.1 at unix:///…`), or Unavailable with how to mend it."""
+
+    @abstractmethod
+    async def gpus(self) -> tuple[Gpu, ...]:
+        """The devices there are, free or not."""
+
+    @abstractmethod
+    def addresses(self) -> Iterable[str] | None:
+        """Addresses a pod may be given, in the order to try; None when the engine gives them itself.
+
+        Which are free is the store's to say: an address is claimed there before a start and given back only after
+        the gateway has acknowledged that its route is gone, so that no address answers with another pod's page.
+        """
+
+    @abstractmethod
+    def start(self, order: Order) -> AsyncIterator[Step]:
+        """Pull, create and start; the caller saves what each step carries before asking for the next one.
+
+        The first step that could leave something behind carries `ref`; the last one `upstreams` (one for each
+        declared port). Leftovers of the same pod from other runs are removed; an instance of this very run that is
+        already there is taken over. Closing the iterator early leaves what was made: call `stop`. Fails with
+        PodFailed (no such image or tag, wrong platform, command cannot be started, exits at once), Unavailable
+        (engine or registry down), NoCapacity, InvalidInput (registry refuses the credential).
+        """
+
+    @abstractmethod
+    async def stop(self, pod: Pod, grace: float = 10) -> None:
+        """End whatever runs of this pod, in any run, and remove it with its container disk; keep its volume disk.
+
+        `grace` is how many seconds it may take to end by itself. Returns once the engine says that it is gone.
+        """
+
+    @abstractmethod
+    async def terminate(self, pod: Pod) -> None:
+        """As `stop`, and remove the volume disk. A network volume is left alone."""
+
+    @abstractmethod
+    async def inspect(self, pod: Pod) -> Instance | None:
+        """The instance of the pod's present run; None when there is none."""
+
+    @abstractmethod
+    async def list(self) -> tuple[Instance, ...]:
+        """Everything of this installation, running or not; Unavailable rather than a part of it."""
+
+    @abstractmethod
+    async def halt(self, instance: Instance) -> None:
+        """Stop an instance that no row claims, and leave it there for a person to look at."""
+
+    @abstractmethod
+    async def logs(self, pod: Pod, tail: int) -> str:
+        """The last `tail` lines of both streams; empty when nothing is left of the pod."""
+
+    @abstractmethod
+    async def usage(self, pod: Pod) -> Usage:
+        """What it uses now, of what it was given."""
+
+    @abstractmethod
+    def changes(self) -> AsyncIterator[str]:
+        """Pod ids whose instance has just ended or run out of memory, as the engine tells.
+
+        Never ends by itself; while the engine is away it waits for it. Losing some is allowed: the reconciler
+        looks at everything each minute.
+        """
+
+    @abstractmethod
+    async def create_volume(self, volume: Volume) -> None:
+        """Make the storage of a network volume."""
+
+    @abstractmethod
+    async def delete_volume(self, volume: Volume) -> None:
+        """Remove it with its data; Conflict when something still mounts it."""

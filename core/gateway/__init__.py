@@ -1,0 +1,1 @@
+"""How traffic reaches pods, and how we know."""

@@ -1,0 +1,85 @@
+"""The gateway seam: addresses in, counters out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Self
+
+from pydantic import model_validator
+
+from core.model import Frozen, Traffic, Upstream, route_key
+
+
+class RouteState(StrEnum):
+    """What a visitor of a pod port gets."""
+
+    STARTING = "starting"
+    """A page that tries again by itself; programs get 503."""
+    LIVE = "live"
+    """The pod."""
+    SLEEPING = "sleeping"
+    """The page of a stopped pod; programs get 503 with problem+json."""
+
+
+class Route(Frozen):
+    """One web address, `{pod id}-{port}.{domain}`, and what answers there."""
+
+    pod_id: str
+    port: int
+    state: RouteState
+    upstream: Upstream | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.state is RouteState.LIVE) != (self.upstream is not None):
+            raise ValueError("a live route, and only a live one, has an upstream")
+        return self
+
+    @property
+    def key(self) -> str:
+        """`{pod id}-{port}`."""
+        return route_key(self.pod_id, self.port)
+
+
+class Gateway(ABC):
+    """How traffic reaches pods.
+
+    Only PodErrors come out: `Unavailable` when the data plane does not answer in time (what was asked for is kept
+    and reaches it when it is back), `InvalidInput` when it refused a route, in its own words.
+    """
+
+    @abstractmethod
+    async def open(self, routes: Iterable[Route]) -> None:
+        """Start the data plane, or adopt the one that kept running, and make its routes exactly these.
+
+        A pod port that the data plane still carries and that is not among `routes` is gone when this returns.
+        Fails with Unavailable when it cannot be started (port taken, no binary), saying how to mend it.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Stop what `open` started; open connections are cut."""
+
+    @abstractmethod
+    async def apply(self, routes: Iterable[Route], remove: Iterable[str] = ()) -> None:
+        """Set these routes and remove those keys; returns when the data plane has acknowledged all of it.
+
+        A key that is not there is removed already. A refused route leaves the others, and its own former state, as
+        they were. Connections that are open through a route are not cut by a change.
+        """
+
+    @abstractmethod
+    async def traffic(self) -> Traffic:
+        """The counters of every acknowledged live route; Unavailable when they cannot be read."""
+
+    @abstractmethod
+    async def probe(self, pod_id: str, port: int, path: str = "/") -> int | None:
+        """The HTTP status that a visitor of this address gets from the pod itself; None when it is not reached."""
+
+    @abstractmethod
+    async def check(self) -> str:
+        """One sentence about the data plane, or Unavailable with how to mend it."""
+
+    @abstractmethod
+    def url(self, pod_id: str, port: int) -> str:
+        """The address shown to people."""

@@ -1,0 +1,128 @@
+"""Settings: everything that may be said from outside, by environment variable, typed."""
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import InvalidInput
+from core.units import parse_duration
+
+
+def _duration(value: object) -> object:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except InvalidInput as error:
+        raise ValueError(str(error).removeprefix("duration: ")) from None
+
+
+def _names(value: object) -> object:
+    return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _endpoint(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.rpartition(":")
+    try:
+        address = str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        address = ""
+    if not colon or not address or not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"{value[:60]!r} is not ADDRESS:PORT, for example 127.0.0.1:8080")
+    return (address, int(port))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
+Endpoint = Annotated[tuple[str, int], NoDecode, BeforeValidator(_endpoint)]
+
+
+class Settings(BaseSettings):
+    """Everything from the environment; `Settings.load` turns a mistake into an InvalidInput that names the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="PODKEEPER_", frozen=True, extra="ignore", populate_by_name=True)
+
+    engine: Literal["docker"] = "docker"
+    data_dir: Path = Field(default_factory=lambda: user_data_path("podkeeper"))
+    database_url: SecretStr | None = None
+    listen: Endpoint = ("127.0.0.1", 8700)
+    gateway_listen: Endpoint = ("127.0.0.1", 8080)
+    proxy_domain: str = Field(default="proxy.localhost", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    proxy_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    envoy: Path | None = None
+    templates_dir: Path | None = None
+    idle_timeout: Duration = timedelta(minutes=30)
+    reaper_interval: Duration = timedelta(seconds=30)
+    token: SecretStr | None = None
+    url: str | None = None
+    admins: Names = frozenset()
+    allowed_users: Names = frozenset()
+    max_pods_per_user: int = Field(default=5, ge=1)
+    network_volume_stop: Literal["refuse", "allow"] = "refuse"
+    slack_bot_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
+    slack_app_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
+    slack_signing_secret: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"))
+    slack_api_url: str = Field(default="https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"))
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if not self.reaper_interval:
+            raise ValueError("PODKEEPER_REAPER_INTERVAL must be longer than 0, for example 30s")
+        return self
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the environment; `given` (by field name) wins over it. InvalidInput names the variable at fault."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise InvalidInput(_explain(cls, error)) from None
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir / 'podkeeper.db'}"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the local token is kept, mode 0600."""
+        return self.data_dir / "token"
+
+    @property
+    def service_url(self) -> str:
+        """Where the service is reached by the terminal and by the stdio bridge."""
+        if self.url is not None:
+            return self.url.rstrip("/")
+        host, port = self.listen
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def public_proxy(self) -> tuple[str, str]:
+        """Scheme and `:port` (or nothing) of pod addresses as shown to people."""
+        if self.proxy_url is not None:
+            scheme, _, rest = self.proxy_url.partition("://")
+            _, colon, port = rest.rpartition(":")
+            return scheme, f":{port}" if colon else ""
+        port = self.gateway_listen[1]
+        return "http", "" if port == 80 else f":{port}"
+
+
+def _explain(cls: type[Settings], error: ValidationError) -> str:
+    lines: list[str] = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(found["loc"][0]) if found["loc"] else ""
+        variable = name if name.isupper() else f"PODKEEPER_{name.upper()}"
+        message = found["msg"].removeprefix("Value error, ")
+        lines.append(f"{variable}: {message}" if name else message)
+    return (
+        "The settings are not right. "
+        + " ".join(line.rstrip(".") + "." for line in lines)
+        + " See docs/settings.md for all of them."
+    )
