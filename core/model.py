@@ -76,6 +76,15 @@ def _port(value: object) -> object:
     return {"number": int(number), "protocol": protocol}
 
 
+class Cause(StrEnum):
+    """What sets a change of a pod off."""
+
+    PERSON = "person"
+    IDLE = "idle"
+    ITSELF = "itself"
+    """Its container ended, vanished, or never came up."""
+
+
 class PortModel(Frozen):
     """A declared port of a pod; written `8080/http` or `22/tcp`."""
 
@@ -200,6 +209,8 @@ class Pod(Frozen):
     """Raised by each start, resume and restart; every move compares it."""
     reason: str | None = None
     """Why it is in this status, in words for people: what failed, who stopped it."""
+    cause: Cause | None = None
+    """What set off the change it is in, or was in last."""
     ref: str | None = None
     """The engine's own name for the present run."""
     upstreams: Mapping[int, Upstream] = Field(default_factory=dict)
@@ -234,7 +245,10 @@ class Event(Frozen):
     pod_id: str
     workspace: str
     kind: str
-    """`pod.started`, `pod.status`, `pod.orphan`, `pod.stop_failed`."""
+    """By a person: `pod.created`, `pod.stop`, `pod.resume`, `pod.restart`, `pod.terminate`. By the house:
+    `pod.starting`, `pod.running`, `pod.idle_stop` (the reaper decided), `pod.exited` (stopped; `data["cause"]`),
+    `pod.ended` (it ended by itself or vanished), `pod.failed`, `pod.terminated`, `pod.stop_failed` (will be tried
+    again), `pod.orphan` (something of ours that no row claims was halted). `data["reason"]` is for people."""
     status: Status | None = None
     """The status after it."""
     run: int = 1

@@ -17,6 +17,8 @@ class RouteState(StrEnum):
     """A page that tries again by itself; programs get 503."""
     LIVE = "live"
     """The pod."""
+    CLOSING = "closing"
+    """The STARTING page, while what is open goes on and the counters are still read: a pod about to be stopped."""
     SLEEPING = "sleeping"
     """The page of a stopped pod; programs get 503 with problem+json."""
 
@@ -31,8 +33,8 @@ class Route(Frozen):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if (self.state is RouteState.LIVE) != (self.upstream is not None):
-            raise ValueError("a live route, and only a live one, has an upstream")
+        if (self.state in (RouteState.LIVE, RouteState.CLOSING)) != (self.upstream is not None):
+            raise ValueError("a live or closing route, and no other, has an upstream")
         return self
 
     @property
@@ -70,11 +72,19 @@ class Gateway(ABC):
 
     @abstractmethod
     async def traffic(self) -> Traffic:
-        """The counters of every acknowledged live route; Unavailable when they cannot be read."""
+        """The counters of every acknowledged live or closing route; Unavailable when they cannot be read."""
 
     @abstractmethod
     async def probe(self, pod_id: str, port: int, path: str = "/") -> int | None:
         """The HTTP status that a visitor of this address gets from the pod itself; None when it is not reached."""
+
+    @abstractmethod
+    async def reach(self, upstream: Upstream, path: str | None) -> bool:
+        """Whether the pod itself answers there, asked directly: not through a route, and not counted.
+
+        With a path: an HTTP answer below 400, or 401 or 403 (it is up and wants a password). Without: it accepts a
+        TCP connection.
+        """
 
     @abstractmethod
     async def check(self) -> str:

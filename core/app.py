@@ -1,0 +1,223 @@
+"""The composition root: from settings to a running house, and the clock that drives its ticks."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from core.engines.base import Engine
+from core.engines.docker import DockerEngine
+from core.errors import AlreadyRunning, PodError, Unavailable
+from core.gateway.base import Gateway
+from core.gateway.envoy import EnvoyGateway
+from core.launcher import Launcher, routes_of
+from core.model import Status
+from core.progress import Board
+from core.reaper import Reaper
+from core.reconciler import Reconciler
+from core.service import People, PodService, Registries, Services, Volumes
+from core.settings import Settings
+from core.store import Store
+from core.templates import Catalog
+
+log = logging.getLogger("podkeeper")
+
+EVENTS_KEPT = timedelta(days=90)
+
+
+def utcnow() -> datetime:
+    """The one clock of the house."""
+    return datetime.now(UTC)
+
+
+class House:
+    """What runs: the services for the faces, and how it is with the parts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        store: Store,
+        engine: Engine,
+        gateway: Gateway,
+        reaper: Reaper,
+        reconciler: Reconciler,
+        launcher: Launcher,
+    ) -> None:
+        self.settings = settings
+        self.services = services
+        self.reaper = reaper
+        self.reconciler = reconciler
+        self.launcher = launcher
+        self._store = store
+        self._engine = engine
+        self._gateway = gateway
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was left out at start, a sentence each."""
+        return self.services.templates.problems
+
+    async def missing(self) -> list[str]:
+        """What is not usable now, a sentence each; empty when all is ready."""
+        found: list[str] = []
+        for check in (self._store.last_event, self._engine.check, self._gateway.check):
+            try:
+                await check()
+            except PodError as error:
+                found.append(str(error))
+        return found
+
+    async def describe(self) -> list[str]:
+        """One sentence each about engine and gateway."""
+        found: list[str] = []
+        for check in (self._engine.check, self._gateway.check):
+            try:
+                found.append(await check())
+            except PodError as error:
+                found.append(str(error))
+        return found
+
+    async def running_pods(self) -> int:
+        """How many pods hold compute."""
+        return len(await self._store.pods(status={s for s in Status if s.holds_compute}))
+
+
+def docker_engine() -> Engine:
+    """The engine of `PODKEEPER_ENGINE=docker`, as `DOCKER_HOST` says."""
+    return DockerEngine()
+
+
+def envoy_gateway(settings: Settings) -> Gateway:
+    """The gateway of these settings."""
+    return EnvoyGateway(
+        directory=settings.data_dir / "gateway",
+        listen=settings.gateway_listen,
+        domain=settings.proxy_domain,
+        public=settings.public_proxy,
+        binary=settings.envoy,
+    )
+
+
+def local_token(settings: Settings) -> str:
+    """The token that the terminal and local assistants use: `PODKEEPER_TOKEN`, or the token file, made when missing."""
+    if settings.token is not None:
+        return settings.token.get_secret_value()
+    path = settings.token_file
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(f"pk_{secrets.token_urlsafe(32)}\n")
+    return path.read_text().strip()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    engine: Engine | None = None,
+    gateway: Gateway | None = None,
+    now: Callable[[], datetime] = utcnow,
+    patience: float = 1.0,
+) -> AsyncIterator[House]:
+    """Open every room in order, drive the ticks, and close in reverse; pods keep running.
+
+    AlreadyRunning when another process leads on this data; Unavailable when the database or the gateway cannot be
+    opened. An engine that is down is waited for: `missing()` says so meanwhile.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = engine or docker_engine()
+    gateway = gateway or envoy_gateway(settings)
+    async with AsyncExitStack() as stack:
+        store = await Store.open(settings.database, settings.data_dir / "registry.key")
+        stack.push_async_callback(store.close)
+        if not await store.lead():
+            raise AlreadyRunning(
+                f"A Podkeeper is already running on {settings.data_dir}. Use that one, stop it first, or give this one "
+                f"another PODKEEPER_DATA_DIR."
+            )
+        await engine.open(store.installation)
+        stack.push_async_callback(engine.close)
+        rows = await store.pods(status=frozenset(Status) - {Status.TERMINATED})
+        await gateway.open([route for pod in rows for route in routes_of(pod)])
+        stack.push_async_callback(gateway.close)
+        house = _compose(settings, store, engine, gateway, now, patience)
+        stack.push_async_callback(house.launcher.close)
+        await house.reconciler.tick(now(), alone=True)
+        stack.push_async_callback(_last_look, house, now)
+        watcher = asyncio.create_task(_watch(engine, house.reconciler), name="engine changes")
+        stack.push_async_callback(_end, watcher)
+        scheduler = _schedule(settings, store, house, now)
+        stack.callback(scheduler.shutdown, wait=False)
+        yield house
+
+
+def _compose(
+    settings: Settings, store: Store, engine: Engine, gateway: Gateway, now: Callable[[], datetime], patience: float
+) -> House:
+    board = Board()
+    launcher = Launcher(store, engine, gateway, board, now, patience)
+    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout)
+    volumes = Volumes(store, engine, now)
+    pods = PodService(settings, store, engine, gateway, launcher, catalog, volumes, board, now)
+    services = Services(
+        pods=pods,
+        volumes=volumes,
+        registries=Registries(store, now),
+        people=People(store, settings, now),
+        templates=catalog,
+    )
+    reaper = Reaper(store, gateway, launcher)
+    return House(settings, services, store, engine, gateway, reaper, Reconciler(store, engine, launcher), launcher)
+
+
+def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], datetime]) -> AsyncIOScheduler:
+    """The ticks. A late tick runs once, however late, and never twice at a time."""
+    scheduler = AsyncIOScheduler(timezone=UTC)
+
+    def every(interval: timedelta, name: str, tick: Callable[[], Awaitable[object]]) -> None:
+        async def run() -> None:  # a coroutine function: anything else would be run in a thread
+            await tick()
+
+        scheduler.add_job(
+            run,
+            "interval",
+            seconds=interval.total_seconds(),
+            id=name,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    every(settings.reaper_interval, "reaper", lambda: house.reaper.tick(now()))
+    every(timedelta(seconds=60), "reconciler", lambda: house.reconciler.tick(now()))
+    every(timedelta(seconds=5), "leases", house.launcher.renew)
+    every(timedelta(days=1), "old events", lambda: store.forget_events(now() - EVENTS_KEPT))
+    scheduler.start()
+    return scheduler
+
+
+async def _watch(engine: Engine, reconciler: Reconciler) -> None:
+    async for pod_id in engine.changes():
+        try:
+            await reconciler.look(pod_id)
+        except PodError as error:
+            log.warning("pod %s: %s", pod_id, error)
+
+
+async def _last_look(house: House, now: Callable[[], datetime]) -> None:
+    """What was used until now is written down before the counters go with the gateway."""
+    with contextlib.suppress(Unavailable):
+        await house.reaper.tick(now(), act=False)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,268 @@
+"""The launcher: carries each row that is under way to where it is going, one task a pod."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from core.engines.base import Engine, Instance
+from core.errors import PodError, Unavailable
+from core.gateway.base import Gateway, RouteState
+from core.idle import Evidence, Verdict
+from core.launcher.routes import routes_of
+from core.launcher.start import Start, Superseded
+from core.launcher.words import how_it_ended, with_last_lines
+from core.model import Cause, Draft, Pod, Status, route_key
+from core.progress import Board
+from core.store import Store
+
+log = logging.getLogger("podkeeper.launcher")
+
+LEASE = timedelta(seconds=15)
+
+
+class Launcher:
+    """One task a pod; a new order for the same pod ends the former one first.
+
+    A task ends when its row has settled, or when somebody else has moved the row: then that somebody cleans up.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        gateway: Gateway,
+        board: Board,
+        now: Callable[[], datetime],
+        patience: float = 1.0,
+    ) -> None:
+        """`patience`: seconds before the first repetition of something that failed; doubled each time, up to 30."""
+        self._store = store
+        self._engine = engine
+        self._gateway = gateway
+        self._board = board
+        self._now = now
+        self._patience = patience
+        self._worker = secrets.token_hex(6)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def carrying(self, pod_id: str) -> bool:
+        """A task of this process is on it."""
+        return pod_id in self._tasks
+
+    def carry(self, pod: Pod) -> None:
+        """Carry a row on that is under way, in a task of its own."""
+        self._take(pod, self._carry)
+
+    def retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
+        """Stop a running pod for idleness, unless a last look, with its door already closed, finds it in use."""
+
+        async def work(pod: Pod) -> None:
+            await self._retire(pod, verdict, look)
+
+        self._take(pod, work)
+
+    def collapse(self, pod: Pod, instance: Instance | None) -> None:
+        """Clear up after a running pod whose instance has ended (None: has vanished)."""
+
+        async def work(pod: Pod) -> None:
+            await self._collapse(pod, instance)
+
+        self._take(pod, work)
+
+    async def idle(self) -> None:
+        """Wait until no task is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    async def renew(self) -> None:
+        """Extend the leases of everything that is carried here."""
+        await self._store.renew(self._worker, self._now() + LEASE)
+
+    async def close(self) -> None:
+        """Let go of everything; rows under way stay so, for the next one to carry on."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._store.renew(self._worker, self._now())
+
+    def _take(self, pod: Pod, work: Callable[[Pod], Awaitable[None]]) -> None:
+        former = self._tasks.get(pod.id)
+        task = asyncio.create_task(self._alone(pod, work, former), name=f"pod {pod.id} {pod.status}")
+        self._tasks[pod.id] = task
+
+        def done(ended: asyncio.Task[None]) -> None:
+            if self._tasks.get(pod.id) is ended:
+                del self._tasks[pod.id]
+            self._board.ring()
+
+        task.add_done_callback(done)
+
+    async def _alone(self, pod: Pod, work: Callable[[Pod], Awaitable[None]], former: asyncio.Task[None] | None) -> None:
+        if former is not None:
+            former.cancel()
+            await asyncio.wait([former])
+        try:
+            await work(pod)
+        except Superseded:
+            log.info("pod %s: somebody else decided; leaving it to them", pod.id)
+        except Exception:
+            log.exception("pod %s: its task broke; the reconciler will take it up again", pod.id)
+
+    async def _carry(self, pod: Pod) -> None:
+        held = await self._store.amend(
+            pod.id, pod.run, {pod.status}, worker=self._worker, lease_until=self._now() + LEASE
+        )
+        if held is None:
+            raise Superseded
+        match pod.status:
+            case Status.PROVISIONING | Status.STARTING:
+                await self._start(held)
+            case Status.STOPPING:
+                await self._stop(held)
+            case Status.TERMINATING:
+                await self._terminate(held)
+            case _:
+                log.info("pod %s has settled already", pod.id)
+
+    async def _start(self, pod: Pod) -> None:
+        try:
+            await Start(self._store, self._engine, self._gateway, self._board, self._now).run(pod)
+        except PodError as error:
+            await self._fail(pod, str(error))
+        except Superseded:
+            raise
+        except Exception:
+            reference = secrets.token_hex(2).upper()
+            log.exception("pod %s: its start broke (ref %s)", pod.id, reference)
+            await self._fail(pod, f"Something went wrong on our side (ref {reference}).")
+        finally:
+            self._board.clear(pod.id)
+
+    async def _fail(self, pod: Pod, reason: str) -> None:
+        """From a failed start to ERROR, once the engine has said that nothing of it runs."""
+        pod = await self._current(pod)
+        if pod.ref is not None:
+            reason = await with_last_lines(reason, self._engine, pod)
+            await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
+        await self._close_routes(pod)
+        await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF)
+
+    async def _stop(self, pod: Pod) -> None:
+        try:
+            await self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
+        except Unavailable as error:
+            log.warning("pod %s: stopping it although its route cannot be closed yet: %s", pod.id, error)
+        await self._insist(pod, "stop", lambda: self._engine.stop(pod))
+        await self._close_routes(pod)
+        await self._settle(pod, Status.EXITED, "pod.exited", pod.reason or "stopped", pod.cause)
+
+    async def _terminate(self, pod: Pod) -> None:
+        keys = [route_key(pod.id, port) for port in pod.spec.http_ports]
+        try:
+            await self._gateway.apply((), keys)
+        except Unavailable as error:
+            log.warning("pod %s: terminating it although its route cannot be closed yet: %s", pod.id, error)
+        await self._insist(pod, "terminate", lambda: self._engine.terminate(pod))
+        await self._insist(pod, "close the address of", lambda: self._gateway.apply((), keys))
+        await self._settle(pod, Status.TERMINATED, "pod.terminated", pod.reason or "terminated", pod.cause)
+
+    async def _retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
+        try:
+            await self._gateway.apply(routes_of(pod, RouteState.CLOSING))
+            evidence = await look(pod)
+            silent = not evidence.in_use and not evidence.missing
+        except Unavailable as error:
+            log.warning("pod %s: not stopped, its traffic cannot be read: %s", pod.id, error)
+            silent = False
+        if not silent:
+            await self._reopen(pod)
+            return
+        draft = Draft(kind="pod.idle_stop", actor="reaper", via="reaper", data={"reason": verdict.reason})
+        moved = await self._store.move(
+            pod.id,
+            pod.run,
+            {Status.RUNNING},
+            Status.STOPPING,
+            self._now(),
+            draft,
+            reason=verdict.reason,
+            cause=Cause.IDLE,
+            worker=self._worker,
+            lease_until=self._now() + LEASE,
+        )
+        if moved is None:
+            raise Superseded
+        log.info("pod %s (%s): stopping it, %s", pod.id, pod.name, verdict.reason)
+        self._board.ring()
+        await self._stop(moved)
+
+    async def _reopen(self, pod: Pod) -> None:
+        current = await self._store.pod(pod.id)
+        if current is None or current.status is not Status.RUNNING or current.run != pod.run:
+            return
+        try:
+            await self._gateway.apply(routes_of(current))
+        except Unavailable as error:
+            log.warning("pod %s: its route opens again when the gateway is back: %s", pod.id, error)
+
+    async def _collapse(self, pod: Pod, instance: Instance | None) -> None:
+        reason = await with_last_lines(how_it_ended(instance), self._engine, pod)
+        clean = instance is None or (instance.exit_code == 0 and not instance.out_of_memory)
+        await self._close_routes(pod)
+        await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
+        to, kind = (Status.EXITED, "pod.ended") if clean else (Status.ERROR, "pod.failed")
+        await self._settle(pod, to, kind, reason, Cause.ITSELF)
+
+    async def _close_routes(self, pod: Pod) -> None:
+        """An address is given back only after this: no route leads to it any more."""
+        await self._insist(
+            pod, "close the address of", lambda: self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
+        )
+
+    async def _settle(self, pod: Pod, to: Status, kind: str, reason: str, cause: Cause | None) -> None:
+        moved = await self._store.move(
+            pod.id,
+            pod.run,
+            {pod.status},
+            to,
+            self._now(),
+            Draft(kind=kind, actor="worker", via="worker", data={"reason": reason, "cause": cause}),
+            reason=reason,
+            cause=cause,
+            ended_at=self._now(),
+            ref=None,
+            upstreams={},
+            gpus=(),
+            worker=None,
+            lease_until=None,
+        )
+        if moved is None:
+            raise Superseded
+        await self._store.forget_traffic([route_key(pod.id, port) for port in pod.spec.http_ports])
+        log.info("pod %s (%s): %s, %s", pod.id, pod.name, to, reason.splitlines()[0])
+        self._board.ring()
+
+    async def _current(self, pod: Pod) -> Pod:
+        current = await self._store.pod(pod.id)
+        if current is None or current.run != pod.run or current.status not in (Status.PROVISIONING, Status.STARTING):
+            raise Superseded
+        return current
+
+    async def _insist(self, pod: Pod, what: str, act: Callable[[], Awaitable[None]]) -> None:
+        """Repeat until it succeeds: what may still run is never called stopped. Told after the second failure."""
+        failures = 0
+        while True:
+            try:
+                return await act()
+            except PodError as error:
+                failures += 1
+                log.warning("pod %s: could not %s it (%d times now): %s", pod.id, what, failures, error)
+                if failures == 2:
+                    reason = f"Could not {what} {pod.name}; it may still be running and will be tried again. {error}"
+                    draft = Draft(kind="pod.stop_failed", actor="worker", via="worker", data={"reason": reason})
+                    await self._store.record(pod.id, pod.workspace, pod.run, draft, self._now())
+                    self._board.ring()
+            await asyncio.sleep(min(30.0, self._patience * 2 ** min(failures - 1, 10)))

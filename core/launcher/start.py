@@ -1,0 +1,160 @@
+"""One start: from PROVISIONING to RUNNING, saving after each step what it would cost to forget."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+from core.engines.base import Engine, Order, Step
+from core.errors import PodFailed, Unavailable
+from core.gateway.base import Gateway, RouteState
+from core.launcher.orders import make_order
+from core.launcher.routes import routes_of
+from core.launcher.words import how_it_ended
+from core.model import Draft, Pod, Progress, Ready, Stage, Status, Upstream, route_key
+from core.progress import Board
+from core.store import Store
+from core.units import format_duration
+
+_BROKEN_OFF = 30.0
+"""Seconds that a step which makes something on the engine may take to finish when the start is broken off."""
+
+
+class Superseded(Exception):
+    """Somebody else has moved the row; what we were about to write is void."""
+
+
+class Start:
+    """One run of one pod; not used twice."""
+
+    def __init__(
+        self, store: Store, engine: Engine, gateway: Gateway, board: Board, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._gateway = gateway
+        self._board = board
+        self._now = now
+
+    async def run(self, pod: Pod) -> None:
+        """Carry the pod to RUNNING. PodError: it failed, and something may be left on the engine. Superseded: leave."""
+        self._show(pod, Stage.PULL, "preparing")
+        await self._gateway.apply(routes_of(pod, RouteState.STARTING))
+        there = await self._engine.inspect(pod)
+        if there is None:
+            await self._engine.stop(pod, grace=10)
+        order = await make_order(pod, self._store, self._engine, keep_claims=there is not None)
+        pod = await self._save(pod, gpus=order.gpus)
+        pod = await self._on_engine(pod, order.model_copy(update={"pod": pod}))
+        await self._until_ready(pod)
+        await self._gateway.apply(routes_of(pod, RouteState.LIVE))
+        await self._through_gateway(pod)
+        await self._count_from_here(pod)
+        await self._move(pod, Status.RUNNING, "pod.running", ready_at=self._now(), last_active_at=self._now())
+
+    async def _on_engine(self, pod: Pod, order: Order) -> Pod:
+        steps = self._engine.start(order)
+        stage = Stage.PULL
+        while (step := await _next(steps, stage)) is not None:
+            stage = step.stage
+            self._show(pod, stage, step.message, step.fraction)
+            if step.stage is Stage.START and pod.status is Status.PROVISIONING:
+                pod = await self._move(pod, Status.STARTING, "pod.starting")
+            changes: dict[str, object] = {}
+            if step.ref is not None and step.ref != pod.ref:
+                changes["ref"] = step.ref
+            if step.upstreams is not None:
+                changes["upstreams"] = dict(step.upstreams)
+            if changes:
+                pod = await self._save(pod, **changes)
+        if pod.status is Status.PROVISIONING:
+            pod = await self._move(pod, Status.STARTING, "pod.starting")
+        return pod
+
+    async def _until_ready(self, pod: Pod) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        ready = pod.spec.ready or (Ready(port=pod.spec.http_ports[0]) if pod.spec.http_ports else None)
+        upstream = _upstream(pod, ready) if ready is not None else None
+        where = f"port {ready.port}{ready.path or ''}" if ready is not None else "its command"
+        delay = 0.03
+        while True:
+            instance = await self._engine.inspect(pod)
+            if instance is None or not instance.running:
+                raise PodFailed(f"It did not stay up. {how_it_ended(instance)}")
+            waited = loop.time() - begun
+            if upstream is not None and ready is not None:
+                if await self._gateway.reach(upstream, ready.path):
+                    return
+                if waited > ready.timeout.total_seconds():
+                    raise PodFailed(
+                        f"It did not answer on {where} within {format_duration(ready.timeout)}. Is that the port its "
+                        f"command listens on, on 0.0.0.0 and not on 127.0.0.1 alone? `ready` in the template says more."
+                    )
+            elif waited > 1:
+                return
+            self._show(pod, Stage.READY, f"waiting for {where} ({int(waited)}s)")
+            await asyncio.sleep(delay)
+            delay = min(0.25, delay * 1.5)
+
+    async def _through_gateway(self, pod: Pod) -> None:
+        if not pod.spec.http_ports:
+            return
+        ready = pod.spec.ready
+        probed = ready.port if ready is not None and ready.port in pod.spec.http_ports else pod.spec.http_ports[0]
+        path = (ready.path if ready is not None else None) or "/"
+        for _ in range(40):
+            if await self._gateway.probe(pod.id, probed, path) is not None:
+                return
+            await asyncio.sleep(0.25)
+        raise Unavailable("It is up, but the gateway does not reach it. `podkeeper doctor` checks the gateway.")
+
+    async def _count_from_here(self, pod: Pod) -> None:
+        """Our own probe was counted; use is counted from after it. Unreadable counters only mean a later first look."""
+        keys = {route_key(pod.id, port): pod.run for port in pod.spec.http_ports}
+        try:
+            await self._store.save_traffic(keys, await self._gateway.traffic())
+        except Unavailable:
+            return
+
+    async def _save(self, pod: Pod, **changes: object) -> Pod:
+        saved = await self._store.amend(pod.id, pod.run, {pod.status}, **changes)
+        if saved is None:
+            raise Superseded
+        return saved
+
+    async def _move(self, pod: Pod, to: Status, kind: str, **changes: Any) -> Pod:
+        draft = Draft(kind=kind, actor="worker", via="worker")
+        moved = await self._store.move(pod.id, pod.run, {pod.status}, to, self._now(), draft, **changes)
+        if moved is None:
+            raise Superseded
+        self._board.ring()
+        return moved
+
+    def _show(self, pod: Pod, stage: Stage, message: str, fraction: float | None = None) -> None:
+        self._board.post(Progress(pod_id=pod.id, run=pod.run, stage=stage, message=message, fraction=fraction))
+
+
+def _upstream(pod: Pod, ready: Ready) -> Upstream | None:
+    found = pod.upstreams.get(ready.port)
+    if found is None and pod.upstreams:
+        host = next(iter(pod.upstreams.values())).host
+        return Upstream(host=host, port=ready.port)
+    return found
+
+
+async def _next(steps: AsyncIterator[Step], stage: Stage) -> Step | None:
+    """The next step. When broken off, a pull is dropped at once; what makes something is let finish, to be undone."""
+
+    async def advance() -> Step | None:
+        return await anext(steps, None)
+
+    task = asyncio.create_task(advance())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if stage is Stage.PULL:
+            task.cancel()
+        await asyncio.wait([task], timeout=_BROKEN_OFF)
+        task.cancel()
+        raise

@@ -1,0 +1,79 @@
+"""Who may do what, and what a pod may be called."""
+
+import re
+
+from core.errors import Conflict, Forbidden, InvalidInput
+from core.model import Action, Caller, Pod, Role, Status
+from core.settings import Settings
+from core.units import shorten
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+_STATE = {
+    Status.PROVISIONING: "is still being started",
+    Status.STARTING: "is still being started",
+    Status.RUNNING: "is running",
+    Status.STOPPING: "is already being stopped",
+    Status.EXITED: "is already stopped",
+    Status.TERMINATING: "is already being terminated",
+    Status.TERMINATED: "is already terminated",
+    Status.ERROR: "has failed",
+}
+
+
+def role_of(external: str, settings: Settings) -> Role:
+    """Admin when `PODKEEPER_ADMINS` names this Slack user id, member otherwise."""
+    return Role.ADMIN if external in settings.admins else Role.MEMBER
+
+
+def admit(external: str, settings: Settings) -> None:
+    """Forbidden for a Slack user id that `PODKEEPER_ALLOWED_USERS` leaves out (admins are never left out)."""
+    allowed = settings.allowed_users
+    if allowed and external not in allowed and external not in settings.admins:
+        raise Forbidden("You may not use pods here. Ask an admin to add your user id to PODKEEPER_ALLOWED_USERS.")
+
+
+def may_touch(caller: Caller, pod: Pod) -> None:
+    """Forbidden unless the pod is the caller's own, or the caller is an admin."""
+    if caller.role is not Role.ADMIN and pod.owner != caller.person:
+        raise Forbidden(f"{pod.name} belongs to {pod.owner_name}. Ask them, or an admin.")
+
+
+def may_do(pod: Pod, action: Action) -> None:
+    """Conflict, with what may be done instead, when the action is not open in the pod's status."""
+    if action in pod.actions:
+        return
+    if action is Action.STOP and not pod.stoppable and pod.status is Status.RUNNING:
+        raise Conflict(
+            f"{pod.name} has a network volume, and such a pod cannot be stopped, only terminated. "
+            f"Terminating keeps the data on the network volume; only the container disk is lost."
+        )
+    instead = f" You can {' or '.join(pod.actions)} it." if pod.actions else ""
+    raise Conflict(f"{pod.name} {_STATE[pod.status]} ({pod.status}), so it cannot {action} now.{instead}")
+
+
+def check_name(name: str, what: str = "name") -> str:
+    """A name that is safe in host names, labels and messages; InvalidInput says what is allowed."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{what}: {shorten(name)!r} is not allowed. Use 1 to 63 lowercase letters, digits and hyphens, "
+            f"with a letter or digit first and last."
+        )
+    return name
+
+
+def check_env(env: dict[str, str]) -> dict[str, str]:
+    """Names as in a shell, values without NUL and 32 kB at most in all; the text never repeats a value."""
+    for name, value in env.items():
+        if not _ENV.fullmatch(name):
+            raise InvalidInput(
+                f"env: {shorten(name)!r} is not a variable name. Write NAME=value with letters, digits, _."
+            )
+        if name.startswith(("PODKEEPER_", "RUNPOD_")):
+            raise InvalidInput(f"env: {name} is set by Podkeeper itself. Choose another name.")
+        if "\0" in value:
+            raise InvalidInput(f"env: the value of {name} holds a NUL character.")
+    if sum(len(n) + len(v) for n, v in env.items()) > 32_768:
+        raise InvalidInput("env: more than 32 kB in all. Put large data on a volume instead.")
+    return env

@@ -1,0 +1,260 @@
+"""PodService, the one door: start, stop, resume, restart, terminate, get, list, logs, watch."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+from core.engines.base import Engine
+from core.errors import Conflict, InvalidInput
+from core.gateway.base import Gateway
+from core.launcher import Launcher, devices
+from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, Role, Status, Update
+from core.policy import check_name, may_do, may_touch
+from core.progress import Board
+from core.service.find import find
+from core.service.request import StartRequest
+from core.service.volumes import ALPHABET, Volumes
+from core.settings import Settings
+from core.store import Store
+from core.templates import Catalog
+
+
+class PortUrl(Frozen):
+    """A declared port with its web address; None for a port that has none."""
+
+    port: str
+    """As declared: `8080/http`."""
+    url: str | None
+
+
+class PodService:
+    """What may be asked of pods. Checks who, whether and how many; the launcher does the work in its own task.
+
+    Every verb returns as soon as the row is written; `watch` and `settled` follow what happens then. Only PodErrors
+    come out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        engine: Engine,
+        gateway: Gateway,
+        launcher: Launcher,
+        catalog: Catalog,
+        volumes: Volumes,
+        board: Board,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._gateway = gateway
+        self._launcher = launcher
+        self._catalog = catalog
+        self._volumes = volumes
+        self._board = board
+        self._now = now
+
+    async def start(self, caller: Caller, request: StartRequest) -> Pod:
+        """Make a pod and begin to start it.
+
+        Fails before anything is made: NotFound (template, volume), InvalidInput (an option), QuotaExceeded, Conflict
+        (name taken), NoCapacity (the engine has no such GPUs), Unavailable (engine not running).
+        """
+        spec = request.spec(self._catalog.get(request.template))
+        if request.name is not None:
+            check_name(request.name)
+        if request.network_volume is not None:
+            volume = await self._volumes.get(caller, request.network_volume)
+            spec = spec.model_copy(update={"network_volume": volume.id})
+        await self._possible(spec)
+        now = self._now()
+        pod = Pod(
+            id=new_id(),
+            workspace=caller.workspace,
+            name=request.name or "",
+            owner=caller.person,
+            owner_name=caller.name,
+            via=caller.via,
+            spec=spec,
+            stoppable=spec.network_volume is None or self._settings.network_volume_stop == "allow",
+            status=Status.PROVISIONING,
+            created_at=now,
+            started_at=now,
+            changed_at=now,
+        )
+        stem = None if request.name is not None else spec.template
+        limit = self._settings.max_pods_per_user
+        pod, _ = await self._store.add_pod(pod, self._draft(caller, "pod.created"), stem=stem, limit=limit)
+        self._board.ring()
+        self._launcher.carry(pod)
+        return pod
+
+    async def stop(self, caller: Caller, reference: str) -> Pod:
+        """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off."""
+        pod = await self._may(caller, reference, Action.STOP)
+        return await self._act(caller, pod, Action.STOP, Status.STOPPING, reason=f"stopped by {caller.name}")
+
+    async def resume(self, caller: Caller, reference: str) -> Pod:
+        """Start a stopped or failed pod again, with its volume disk and a fresh container disk, at the same address."""
+        pod = await self._may(caller, reference, Action.RESUME)
+        await self._possible(pod.spec)
+        return await self._act(caller, pod, Action.RESUME, Status.PROVISIONING, limit=self._settings.max_pods_per_user)
+
+    async def restart(self, caller: Caller, reference: str) -> Pod:
+        """Stop and start it in one go; its container disk is lost."""
+        pod = await self._may(caller, reference, Action.RESTART)
+        await self._engine.check()
+        return await self._act(caller, pod, Action.RESTART, Status.STARTING)
+
+    async def terminate(self, caller: Caller, reference: str) -> Pod:
+        """Delete it for good, its container disk and its volume disk with it. A network volume stays."""
+        pod = await self._may(caller, reference, Action.TERMINATE)
+        reason = f"terminated by {caller.name}"
+        return await self._act(caller, pod, Action.TERMINATE, Status.TERMINATING, reason=reason)
+
+    async def get(self, caller: Caller, reference: str) -> Pod:
+        """By name, id or unique prefix; the caller's own, or any for an admin."""
+        pod = find(await self._store.pods(workspace=caller.workspace), caller, reference)
+        may_touch(caller, pod)
+        return pod
+
+    async def list(self, caller: Caller, *, everyone: bool = False, ended: bool = False) -> tuple[Pod, ...]:
+        """The caller's pods, newest first; an admin may ask for everyone's. `ended`: terminated ones too."""
+        owner = None if everyone and caller.role is Role.ADMIN else caller.person
+        status = None if ended else frozenset(Status) - {Status.TERMINATED}
+        return await self._store.pods(workspace=caller.workspace, owner=owner, status=status)
+
+    async def logs(self, caller: Caller, reference: str, tail: int = 100) -> str:
+        """The last lines of both streams of the present run; empty when nothing is left of it."""
+        if not 1 <= tail <= 5000:
+            raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
+        return await self._engine.logs(await self.get(caller, reference), tail)
+
+    async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
+        """The pod now, and again at each change of it or of its start's progress, until no work is under way."""
+        pod = await self.get(caller, reference)
+        shown: Update | None = None
+        while True:
+            rung = self._board.rung
+            current = await self._store.pod(pod.id)
+            if current is None:
+                return
+            update = Update(pod=current, progress=self._board.latest(pod.id, current.run))
+            if update != shown:
+                shown = update
+                yield update
+            if not current.status.under_way:
+                return
+            await self._board.wait(rung, timeout=1)
+
+    async def settled(self, caller: Caller, reference: str, timeout: float) -> Pod:
+        """The pod once no work is under way, or as it is after `timeout` seconds."""
+        pod = await self.get(caller, reference)
+        try:
+            async with asyncio.timeout(timeout):
+                async for update in self.watch(caller, pod.id):
+                    pod = update.pod
+        except TimeoutError:
+            pass
+        return pod
+
+    async def tail(self, name: str) -> AsyncIterator[Event]:
+        """Every event after the cursor `name`, for ever; the cursor moves on when the next one is asked for.
+
+        A new cursor begins at the present. After a crash the last event may come a second time.
+        """
+        cursor = await self._store.cursor(name)
+        if cursor is None:
+            cursor = await self._store.last_event()
+            await self._store.save_cursor(name, cursor)
+        while True:
+            rung = self._board.rung
+            events = await self._store.events(cursor)
+            for event in events:
+                yield event
+                cursor = event.seq
+                await self._store.save_cursor(name, cursor)
+            if not events:
+                await self._board.wait(rung, timeout=1)
+
+    async def first_time(self, key: str) -> bool:
+        """True once for each key within a day: for deliveries that may come twice."""
+        return await self._store.first_time(key, self._now())
+
+    async def of_event(self, event: Event) -> Pod | None:
+        """The pod that an event is about."""
+        return await self._store.pod(event.pod_id)
+
+    async def owner(self, pod: Pod, kind: str) -> str | None:
+        """How the pod's owner is known to a face (`slack`: `team:user`); None when that face does not know them."""
+        return await self._store.identity(pod.owner, kind)
+
+    def urls(self, pod: Pod) -> tuple[PortUrl, ...]:
+        """Its declared ports, in order."""
+        return tuple(
+            PortUrl(port=str(p), url=self._gateway.url(pod.id, p.number) if p.protocol == "http" else None)
+            for p in pod.spec.ports
+        )
+
+    def stops_at(self, pod: Pod) -> datetime | None:
+        """When silence from now on would stop it; None when nothing would."""
+        timeout = pod.spec.idle.timeout
+        if pod.status is not Status.RUNNING or pod.last_active_at is None or not timeout or not pod.spec.http_ports:
+            return None
+        return pod.last_active_at + timeout
+
+    async def _possible(self, spec: PodSpec) -> None:
+        await self._engine.check()
+        if spec.gpu is not None:
+            devices(spec.gpu, await self._engine.gpus())
+
+    async def _may(self, caller: Caller, reference: str, action: Action) -> Pod:
+        pod = await self.get(caller, reference)
+        may_do(pod, action)
+        return pod
+
+    async def _act(
+        self,
+        caller: Caller,
+        pod: Pod,
+        action: Action,
+        to: Status,
+        *,
+        reason: str | None = None,
+        limit: int | None = None,
+    ) -> Pod:
+        """Compare-and-set the row and hand it to the launcher; a start that is under way is broken off first."""
+        anew: dict[str, Any] = {}
+        if action in (Action.RESUME, Action.RESTART):
+            anew = dict.fromkeys(("ready_at", "last_active_at", "ended_at", "ref"))
+            anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
+        moved = await self._store.move(
+            pod.id,
+            pod.run,
+            {pod.status},
+            to,
+            self._now(),
+            self._draft(caller, f"pod.{action}"),
+            limit=limit,
+            reason=reason,
+            cause=Cause.PERSON,
+            **anew,
+        )
+        if moved is None:
+            raise Conflict(f"{pod.name} was changed by somebody else just now. Look at it again and repeat if needed.")
+        self._board.ring()
+        self._launcher.carry(moved)
+        return moved
+
+    @staticmethod
+    def _draft(caller: Caller, kind: str) -> Draft:
+        return Draft(kind=kind, actor=caller.person, via=caller.via, data={"by": caller.name})
+
+
+def new_id() -> str:
+    """14 lowercase letters and digits, unguessable: an address is open to whoever knows it."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(14))

@@ -1,0 +1,69 @@
+"""Network volumes: storage that outlives the pods that mount it."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from core.engines.base import Engine
+from core.errors import Forbidden, NotFound, PodError
+from core.model import Caller, Role, Volume
+from core.policy import check_name
+from core.store import Store
+from core.units import parse_bytes, shorten
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Volumes:
+    """Create, list and delete; a volume in use cannot be deleted."""
+
+    def __init__(self, store: Store, engine: Engine, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._engine = engine
+        self._now = now
+
+    async def create(self, caller: Caller, name: str, size: str | None = None) -> Volume:
+        """Make a volume; Conflict when the name is taken. `size` is recorded (`20g`); no engine enforces it yet."""
+        volume = Volume(
+            id="".join(secrets.choice(ALPHABET) for _ in range(10)),
+            workspace=caller.workspace,
+            name=check_name(name),
+            owner=caller.person,
+            owner_name=caller.name,
+            size=parse_bytes(size, "size") if size is not None else None,
+            created_at=self._now(),
+        )
+        await self._engine.check()
+        await self._store.add_volume(volume)
+        try:
+            await self._engine.create_volume(volume)
+        except PodError:
+            await self._store.remove_volume(caller.workspace, volume.id)
+            raise
+        return volume
+
+    async def list(self, caller: Caller) -> tuple[Volume, ...]:
+        """All volumes of the workspace, with the pods that mount them."""
+        return await self._store.volumes(caller.workspace)
+
+    async def get(self, caller: Caller, reference: str) -> Volume:
+        """By name or id; NotFound lists what there is."""
+        volumes = await self._store.volumes(caller.workspace)
+        for volume in volumes:
+            if reference in (volume.id, volume.name):
+                return volume
+        known = ", ".join(v.name for v in volumes) or "there is none yet"
+        raise NotFound(f"No network volume {shorten(reference)!r} (there are: {known}).")
+
+    async def delete(self, caller: Caller, reference: str) -> Volume:
+        """Delete a volume with its data, for good; Conflict while a pod has it, Forbidden for somebody else's."""
+        volume = await self.get(caller, reference)
+        if caller.role is not Role.ADMIN and volume.owner != caller.person:
+            raise Forbidden(f"{volume.name} belongs to {volume.owner_name}. Ask them, or an admin.")
+        removed = await self._store.remove_volume(caller.workspace, volume.id)
+        try:
+            await self._engine.delete_volume(removed)
+        except PodError:
+            await self._store.add_volume(removed)
+            raise
+        return removed
