@@ -77,11 +77,13 @@ def compare(
         return PortEvidence(port=port, missing=True)
     generation_before, old = before if before is not None else (generation, PortTraffic())
     reset = generation_before != generation or any(
-        getattr(now, name) < getattr(old, name) for name in ("completed", "succeeded", "upgraded_bytes")
+        getattr(now, name) < getattr(old, name) for name in ("completed", "succeeded", "upgrades", "upgraded_bytes")
     )
     if reset:
         old = PortTraffic()
     succeeded = now.succeeded - old.succeeded
+    # Refused handshakes move bytes too; they are a scanner's, unless some WebSocket was really open meanwhile.
+    opened = now.upgraded or old.upgraded or now.upgrades > old.upgrades
     return PortEvidence(
         port=port,
         missing=reset,
@@ -89,7 +91,7 @@ def compare(
         succeeded=succeeded,
         failed=max(0, now.completed - old.completed - succeeded),
         upgraded=now.upgraded,
-        upgraded_bytes=now.upgraded_bytes - old.upgraded_bytes,
+        upgraded_bytes=now.upgraded_bytes - old.upgraded_bytes if opened else 0,
     )
 
 

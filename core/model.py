@@ -363,7 +363,7 @@ class PortTraffic(Frozen):
     """What the gateway counted on one pod port. All but the two `open` figures only grow within one generation."""
 
     completed: int = 0
-    """Plain requests that ended, whatever the answer."""
+    """Plain requests that were answered, whatever the answer; a stream counts when its answer begins."""
     succeeded: int = 0
     """Those answered below 400."""
     in_flight: int = 0

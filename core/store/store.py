@@ -1,130 +1,88 @@
 """The store: every row of the house, and the rules by which rows change."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+import asyncio
+import secrets
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from core.model import (
-    Credential,
-    Draft,
-    Event,
-    Frozen,
-    Pod,
-    PortTraffic,
-    Registry,
-    Role,
-    Status,
-    Traffic,
-    Volume,
-)
+from sqlalchemy import Connection, select
 
+from core.store import migrations
+from core.store.database import Database
+from core.store.events import Events
+from core.store.holdings import Claims, Counters
+from core.store.lead import Leadership
+from core.store.people import People
+from core.store.pods import Pods
+from core.store.registries import Registries
+from core.store.rows import Person
+from core.store.tables import installation
+from core.store.vault import Vault
+from core.store.volumes import Volumes
+from core.store.whole import whole
 
-class Person(Frozen):
-    """Somebody, however they are known outside."""
-
-    id: str
-    workspace: str
-    name: str
-    role: Role
+__all__ = ["Person", "Store"]
 
 
-class Store:
+class Store(People, Pods, Claims, Events, Counters, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.
     Fails with Unavailable when the database does not answer. Nothing here waits for anything but the database.
+    The methods are in the base classes, a file for each topic.
     """
 
     installation: str
-    """A random id of this database (12 lowercase hex digits), made with its first table; on everything we create outside."""
+    """A random id of this database (12 lowercase hex digits), made with its first table; on everything we create
+    outside."""
+
+    def __init__(self, database: Database, vault: Vault, installation_id: str) -> None:
+        self._db = database
+        self._vault = vault
+        self.installation = installation_id
+        self._leadership = Leadership.of(database)
 
     @classmethod
-    async def open(cls, url: str, key_file: Path) -> "Store":
-        """Connect, bring the schema up to date (Alembic), read or make the installation id and the key file (0600)."""
+    async def open(cls, url: str, key_file: Path) -> Self:
+        """Connect, bring the schema up to date (Alembic), read or make the installation id and the key file (0600).
 
-    async def close(self) -> None: ...
+        Processes that open the same database at the same time take turns. Fails with Unavailable when the database
+        cannot be used or was written by a newer Podkeeper, InvalidInput when others may read the key file or it
+        holds no key.
+        """
+        database = Database(url)
+        try:
+            found = await database.create(_prepare)
+            vault = await asyncio.to_thread(Vault.open, key_file)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, vault, found)
 
+    @whole
+    async def close(self) -> None:
+        """Give back leadership and every connection. May be called twice."""
+        try:
+            await self._leadership.release()
+        finally:
+            await self._db.close()
+
+    @whole
     async def lead(self) -> bool:
-        """Become the one that leads on this database; False when another process does. Held until `close` (PostgreSQL: session advisory lock on its own connection; SQLite: fcntl.flock on `<database file>.lock`)."""
+        """Become the one that leads on this database; False when another process does.
 
-    # people
-    async def person(self, workspace: str, kind: str, external: str, name: str, role: Role, now: datetime) -> Person:
-        """The person behind an identity (`slack`, `T1:U2`; `token`, `local`), made at first sight; name and role are kept up to date."""
-
-    # pods
-    async def add_pod(self, pod: Pod, draft: Draft, *, stem: str | None, limit: int) -> tuple[Pod, Event]:
-        """Insert a new pod with its event, if the owner has fewer than `limit` pods that hold compute.
-
-        `stem`: pick the first free `{stem}-{n}` as its name in place of `pod.name`.
-        QuotaExceeded (names limit and owner), Conflict (name taken among the workspace's pods that are not TERMINATED; says which pod and how to choose another),
-        NotFound (its network volume does not exist in this workspace).
+        Held until `close`. Call it again to see whether it is still held: on PostgreSQL it is lost with its
+        connection (a restart of the server, a broken network), and asked for anew. (PostgreSQL: a session advisory
+        lock on a connection of its own; SQLite: `flock` on `<database file>.lock`.)
         """
+        return await self._leadership.take()
 
-    async def move(
-        self,
-        pod_id: str,
-        run: int,
-        expect: Collection[Status],
-        to: Status,
-        now: datetime,
-        draft: Draft,
-        *,
-        limit: int | None = None,
-        **changes: Any,
-    ) -> Pod | None:
-        """Compare-and-set: when the row is in one of `expect` and at `run`, write `to`, `changes` (Pod field names), changed_at=now and the event in one transaction; None when it was not.
 
-        `limit`: as in `add_pod`, checked in the same transaction (for resume). Releases the pod's claims (`claim`) when `to` is EXITED, ERROR or TERMINATED.
-        """
-
-    async def amend(self, pod_id: str, run: int, expect: Collection[Status], **changes: Any) -> Pod | None:
-        """As `move` without a change of status and without an event: ref, upstreams, lease, last_active_at. last_active_at never goes back (max)."""
-
-    async def pod(self, pod_id: str) -> Pod | None: ...
-
-    async def pods(
-        self, *, workspace: str | None = None, status: Collection[Status] | None = None, owner: str | None = None
-    ) -> tuple[Pod, ...]:
-        """Newest first."""
-
-    async def record(self, pod_id: str, workspace: str, run: int, draft: Draft, now: datetime) -> Event:
-        """An event that changes no row (an orphan that was halted, a stop that failed)."""
-
-    # exclusive things: addresses, GPUs
-    async def claim(self, pod_id: str, kind: str, candidates: Iterable[str], count: int) -> tuple[str, ...] | None:
-        """The first `count` free candidates of `kind` (`address`, `gpu`), now held by the pod; all it already holds of that kind are given back first. None when there are too few."""
-
-    async def claimed(self, kind: str) -> Mapping[str, str]:
-        """Value -> pod id."""
-
-    # leases
-    async def renew(self, worker: str, until: datetime) -> None:
-        """Extend the lease of every row under way that this worker holds."""
-
-    # events
-    async def events(self, after: int, limit: int = 500, *, pod_id: str | None = None) -> tuple[Event, ...]: ...
-    async def last_event(self) -> int: ...
-    async def forget_events(self, before: datetime) -> None: ...
-    async def cursor(self, name: str) -> int | None: ...
-    async def save_cursor(self, name: str, seq: int) -> None: ...
-
-    # what was counted at the last look
-    async def save_traffic(self, run_of: Mapping[str, int], traffic: Traffic) -> None: ...
-    async def seen_traffic(self) -> Mapping[str, tuple[str, PortTraffic]]: ...
-
-    # once-only keys
-    async def first_time(self, key: str, now: datetime) -> bool:
-        """True for the first caller with this key, in whatever process, within a day."""
-
-    # network volumes
-    async def add_volume(self, volume: Volume) -> Volume: ...
-    async def volumes(self, workspace: str) -> tuple[Volume, ...]: ...
-    async def remove_volume(self, workspace: str, volume_id: str) -> Volume: ...
-
-    # registries
-    async def save_registry(self, credential: Credential, now: datetime) -> Registry: ...
-    async def registries(self) -> tuple[Registry, ...]: ...
-    async def remove_registry(self, host: str) -> bool: ...
-    async def credential(self, host: str) -> Credential | None: ...
+def _prepare(connection: Connection) -> str:
+    migrations.upgrade(connection)
+    known = connection.execute(select(installation.c.id)).scalar_one_or_none()
+    if known is not None:
+        return known
+    made = secrets.token_hex(6)
+    connection.execute(installation.insert().values(id=made, last_event=0))
+    return made

@@ -72,6 +72,14 @@ def test_a_flood_of_refused_requests_is_not_use() -> None:
     assert verdict(spec(), T0, evidence, T0 + HALF_HOUR).decision is Decision.STOP
 
 
+def test_bytes_of_refused_websocket_handshakes_are_not_use() -> None:
+    before = ("g", PortTraffic(completed=1, upgrades=1))
+    scanner = compare(before, 8080, "g", PortTraffic(completed=90, upgrades=1, upgraded_bytes=9000))
+    assert not scanner.in_use
+    visitor = compare(before, 8080, "g", PortTraffic(completed=1, upgrades=2, upgraded_bytes=9000))
+    assert visitor.in_use
+
+
 def test_counters_that_cannot_be_read_stop_nothing() -> None:
     evidence = gather("pod", spec(), {}, None)
     found = verdict(spec(), T0, evidence, T0 + timedelta(days=9))
@@ -125,6 +133,7 @@ counters = st.builds(
     completed=st.integers(0, 9),
     succeeded=st.integers(0, 9),
     in_flight=st.integers(0, 2),
+    upgrades=st.integers(0, 3),
     upgraded=st.integers(0, 2),
     upgraded_bytes=st.integers(0, 9),
 )
@@ -151,4 +160,5 @@ def test_nothing_is_stopped_unless_silence_was_seen_for_the_whole_timeout(
         old = before[1] if before is not None else PortTraffic()
         assert before is None or before[0] == "a"
         assert after.succeeded == old.succeeded
-        assert after.upgraded_bytes == old.upgraded_bytes
+        opened = after.upgraded or old.upgraded or after.upgrades > old.upgrades
+        assert after.upgraded_bytes == old.upgraded_bytes or not opened

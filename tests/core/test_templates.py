@@ -39,7 +39,7 @@ def test_a_users_template_wins_over_the_built_in_one(tmp_path: Path) -> None:
         (GOOD + "idle: {timout: 5m}\n", "unknown key 'idle.timout'; did you mean timeout?"),
         (GOOD + "zzz: 1\n", "unknown key 'zzz'; allowed: name, description"),
         (GOOD + "memory: 10XB\n", "memory: size: '10XB' is not a size"),
-        (GOOD + "ports: [8080]\n", 'ports.0: '),
+        (GOOD + "ports: [8080]\n", "ports.0: "),
         (GOOD + "ports: ['8080/udp']\n", "'8080/udp' is not a port"),
         (GOOD + "ports: ['0/http']\n", "ports.0"),
         (GOOD + "cpu: lots\n", "cpu: "),

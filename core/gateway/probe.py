@@ -1,0 +1,61 @@
+"""Visits of our own: through the gateway as a visitor, and straight to a pod."""
+
+import asyncio
+from contextlib import suppress
+
+import httpx
+
+from core.gateway.pages import GATEWAY_HEADER
+from core.model import Upstream
+
+VISIT_SECONDS = 5.0
+REACH_SECONDS = 2.0
+_LOCKED = (401, 403)
+
+
+class Prober:
+    """Asks over fresh connections; whatever goes wrong on the way means not reached."""
+
+    def __init__(self) -> None:
+        fresh = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(trust_env=False, limits=fresh),
+            trust_env=False,
+            timeout=httpx.Timeout(VISIT_SECONDS),
+            headers={"user-agent": "podkeeper-probe"},
+        )
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._client.aclose()
+
+    async def visit(self, listen: tuple[str, int], host: str, path: str) -> int | None:
+        """The status that the pod behind this host name gives; None when the answer is the gateway's own."""
+        address, port = listen
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+        answer = await self._ask(Upstream(host=address, port=port), path, VISIT_SECONDS, {"host": host})
+        return None if answer is None or GATEWAY_HEADER in answer.headers else answer.status_code
+
+    async def reach(self, upstream: Upstream, path: str | None) -> bool:
+        """As `Gateway.reach`."""
+        if path is not None:
+            answer = await self._ask(upstream, path, REACH_SECONDS, {})
+            return answer is not None and (answer.status_code < 400 or answer.status_code in _LOCKED)
+        with suppress(OSError):
+            async with asyncio.timeout(REACH_SECONDS):
+                _, writer = await asyncio.open_connection(upstream.host, upstream.port)
+                writer.close()
+                return True
+        return False
+
+    async def _ask(self, to: Upstream, path: str, seconds: float, headers: dict[str, str]) -> httpx.Response | None:
+        host = f"[{to.host}]" if ":" in to.host else to.host
+        try:
+            # The head is enough: a page that never ends is an answer too.
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream("GET", f"http://{host}:{to.port}{path}", headers=headers) as answer,
+            ):
+                return answer
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            return None

@@ -1,0 +1,181 @@
+"""Pods in the store: the rules by which a row appears and changes."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import Conflict, NotFound, QuotaExceeded
+from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, Status
+from core.store.rows import POD, Topic, changed, pod_of, pod_row, write_event
+from core.store.tables import LIVE, UtcDateTime, claims, people, pods, volumes
+from core.store.whole import whole
+from core.units import shorten
+
+
+class Pods(Topic):
+    """The pods' part of the store."""
+
+    @whole
+    async def add_pod(self, pod: Pod, draft: Draft, *, stem: str | None, limit: int) -> tuple[Pod, Event]:
+        """Insert a new pod with its event, if the owner has fewer than `limit` pods that hold compute.
+
+        `stem`: pick the first free `{stem}-{n}` as its name in place of `pod.name`.
+        QuotaExceeded (names limit and owner), Conflict (name taken among the workspace's pods that are not TERMINATED;
+        says which pod and how to choose another), NotFound (its network volume does not exist in this workspace).
+        """
+        async with self._db.write() as conn:
+            if (await conn.execute(select(people.c.id).where(people.c.id == pod.owner))).one_or_none() is None:
+                raise NotFound(f"There is no person {shorten(pod.owner)!r}; nothing was started.")
+            if pod.spec.network_volume is not None:
+                await _volume_exists(conn, pod.workspace, pod.spec.network_volume)
+            await _within_limit(conn, pod, limit)
+            name = pod.name if stem is None else await _free_name(conn, pod.workspace, stem)
+            row = pod_row(pod.model_copy(update={"name": name}).__dict__)
+            made = (
+                self._db.insert(pods)
+                .values(row)
+                .on_conflict_do_nothing(index_elements=[pods.c.workspace, pods.c.name], index_where=LIVE)
+            )
+            if (await conn.execute(made.returning(pods.c.id))).one_or_none() is None:
+                raise await _name_taken(conn, pod.workspace, name)
+            added = await _read(conn, pod.id)
+            return added, await _happened(conn, added, draft, added.changed_at)
+
+    @whole
+    async def move(
+        self,
+        pod_id: str,
+        run: int,
+        expect: Collection[Status],
+        to: Status,
+        now: datetime,
+        draft: Draft,
+        /,
+        *,
+        limit: int | None = None,
+        **changes: Any,
+    ) -> Pod | None:
+        """Compare-and-set: when the row is in one of `expect` and at `run`, change it; None when it was not.
+
+        Writes `to`, `changes` (Pod field names; `run` for a new one), changed_at=now and the event in one
+        transaction. The event carries the status and the run as they are afterwards.
+        `limit`: as in `add_pod`, checked in the same transaction (for resume). Releases the pod's claims (`claim`)
+        when `to` is EXITED, ERROR or TERMINATED.
+        """
+        values = changed(changes) | {"status": to, "changed_at": now}
+        async with self._db.write() as conn:
+            moved = await _set(conn, pod_id, run, expect, values)
+            if moved is None:
+                return None
+            if limit is not None:
+                await _within_limit(conn, moved, limit)
+            if not to.holds_compute:
+                await conn.execute(claims.delete().where(claims.c.pod_id == pod_id))
+            await _happened(conn, moved, draft, now)
+            return moved
+
+    @whole
+    async def amend(self, pod_id: str, run: int, expect: Collection[Status], /, **changes: Any) -> Pod | None:
+        """As `move` without a change of status and without an event: ref, upstreams, lease, last_active_at.
+
+        last_active_at never goes back: the later one stays.
+        """
+        values = changed(changes, but=frozenset({"run"}))
+        seen = values.pop("last_active_at", None)
+        if seen is not None:
+            known, new = pods.c.last_active_at, literal(seen, UtcDateTime)
+            values["last_active_at"] = case((or_(known.is_(None), known < new), new), else_=known)
+        async with self._db.write() as conn:
+            # Compared again even when there is nothing to write: the answer says whether the row is still that one.
+            return await _set(conn, pod_id, run, expect, values or {"run": run})
+
+    @whole
+    async def pod(self, pod_id: str) -> Pod | None:
+        """The pod of exactly this id, in any status."""
+        async with self._db.read() as conn:
+            found = (await conn.execute(select(*POD).where(pods.c.id == pod_id))).mappings().one_or_none()
+        return None if found is None else pod_of(found)
+
+    @whole
+    async def pods(
+        self, *, workspace: str | None = None, status: Collection[Status] | None = None, owner: str | None = None
+    ) -> tuple[Pod, ...]:
+        """Newest first."""
+        query = select(*POD).order_by(pods.c.created_at.desc(), pods.c.id)
+        if workspace is not None:
+            query = query.where(pods.c.workspace == workspace)
+        if status is not None:
+            query = query.where(pods.c.status.in_(status))
+        if owner is not None:
+            query = query.where(pods.c.owner == owner)
+        async with self._db.read() as conn:
+            return tuple(pod_of(row) for row in (await conn.execute(query)).mappings())
+
+    @whole
+    async def renew(self, worker: str, until: datetime) -> None:
+        """Extend the lease of every row under way that this worker holds."""
+        held = pods.update().where(pods.c.worker == worker, pods.c.status.in_(UNDER_WAY))
+        async with self._db.write() as conn:
+            await conn.execute(held.values(lease_until=until))
+
+
+async def _set(
+    conn: AsyncConnection, pod_id: str, run: int, expect: Collection[Status], values: dict[str, Any]
+) -> Pod | None:
+    same = pods.update().where(pods.c.id == pod_id, pods.c.run == run, pods.c.status.in_(expect))
+    if (await conn.execute(same.values(values).returning(pods.c.id))).one_or_none() is None:
+        return None
+    return await _read(conn, pod_id)
+
+
+async def _read(conn: AsyncConnection, pod_id: str) -> Pod:
+    return pod_of((await conn.execute(select(*POD).where(pods.c.id == pod_id))).mappings().one())
+
+
+async def _happened(conn: AsyncConnection, pod: Pod, draft: Draft, at: datetime) -> Event:
+    return await write_event(conn, draft, at=at, pod_id=pod.id, workspace=pod.workspace, run=pod.run, status=pod.status)
+
+
+async def _within_limit(conn: AsyncConnection, pod: Pod, limit: int) -> None:
+    """Writers come one at a time, so nobody adds a pod between this count and the commit."""
+    others = select(func.count()).where(
+        pods.c.owner == pod.owner, pods.c.status.in_(HOLDS_COMPUTE), pods.c.id != pod.id
+    )
+    count = (await conn.execute(others)).scalar_one()
+    if count >= limit:
+        owner = (await conn.execute(select(people.c.name).where(people.c.id == pod.owner))).scalar_one()
+        raise QuotaExceeded(
+            f"{owner} has {count} pod{'s' if count != 1 else ''} running or on the way, and the limit is {limit} for "
+            "each person. Nothing was started: stop one, or ask an admin to raise PODKEEPER_MAX_PODS_PER_USER."
+        )
+
+
+async def _free_name(conn: AsyncConnection, workspace: str, stem: str) -> str:
+    like = pods.c.name.startswith(f"{stem}-", autoescape=True)
+    taken = set((await conn.execute(select(pods.c.name).where(pods.c.workspace == workspace, like, LIVE))).scalars())
+    return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
+
+
+async def _name_taken(conn: AsyncConnection, workspace: str, name: str) -> Conflict:
+    query = select(*POD).where(pods.c.workspace == workspace, pods.c.name == name, LIVE)
+    holder = pod_of((await conn.execute(query)).mappings().one())
+    return Conflict(
+        f"The name {shorten(name)!r} is taken by pod {holder.id} of {holder.owner_name} ({holder.status}). Nothing was "
+        "started: choose another name, give none to get one made, or terminate that pod first."
+    )
+
+
+async def _volume_exists(conn: AsyncConnection, workspace: str, volume_id: str) -> None:
+    query = select(volumes.c.id, volumes.c.name).where(volumes.c.workspace == workspace).order_by(volumes.c.name)
+    there = {row.id: row.name for row in await conn.execute(query)}
+    if volume_id not in there:
+        raise no_volume(volume_id, there.values(), "Nothing was started")
+
+
+def no_volume(reference: str, names: Collection[str], outcome: str) -> NotFound:
+    """The refusal that lists the network volumes there are."""
+    there = f"There are: {', '.join(names)}." if names else "There are none yet; create one first."
+    return NotFound(f"There is no network volume {shorten(reference)!r} here. {outcome}. {there}")

@@ -1,0 +1,252 @@
+"""The store's tables: the only schema; `migrations/` must lead to exactly this (a test compares them)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from core.model import PodSpec, PortTraffic, Upstream
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime on both databases; SQLite has no zones, so there the UTC wall clock is stored."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """A naive datetime is refused: nobody knows what it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the store takes aware datetimes only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text that may quote a pod's own output: what PostgreSQL cannot hold (NUL, half a surrogate pair) is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """A pod that prints rubbish must still come to its end."""
+        if value is None:
+            return None
+        return value.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+class _Json(TypeDecorator[Any]):
+    """JSON text of whatever the adapter reads and writes."""
+
+    impl = Text
+    cache_ok = True
+    adapter: ClassVar[TypeAdapter[Any]]
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else self.adapter.dump_json(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else self.adapter.validate_json(value)
+
+
+class SpecJson(_Json):
+    """A PodSpec."""
+
+    cache_ok = True
+    adapter = TypeAdapter(PodSpec)
+
+
+class UpstreamsJson(_Json):
+    """Port number -> Upstream."""
+
+    cache_ok = True
+    adapter = TypeAdapter(Mapping[int, Upstream])
+
+
+class NamesJson(_Json):
+    """A tuple of strings."""
+
+    cache_ok = True
+    adapter = TypeAdapter(tuple[str, ...])
+
+
+class DataJson(_Json):
+    """The free part of an event."""
+
+    cache_ok = True
+    adapter = TypeAdapter(dict[str, Any])
+
+
+class ReadingJson(_Json):
+    """What was counted on one pod port."""
+
+    cache_ok = True
+    adapter = TypeAdapter(PortTraffic)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # A counter and not a sequence: a number that is rolled back is given again, so a tailer sees no gaps.
+    Column("last_event", BigInteger, nullable=False),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("workspace", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("external", Text, nullable=False),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    PrimaryKeyConstraint("workspace", "kind", "external"),
+)
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, ForeignKey("people.id"), nullable=False),
+    Column("size", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("workspace", "name"),
+)
+
+pods = Table(
+    "pods",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, ForeignKey("people.id"), nullable=False),
+    Column("via", Text, nullable=False),
+    Column("spec", SpecJson, nullable=False),
+    # What `spec` names, while that volume exists: a volume that a live pod names cannot be removed.
+    Column("network_volume", Text, ForeignKey("volumes.id", ondelete="SET NULL")),
+    Column("stoppable", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("reason", Words),
+    Column("cause", Text),
+    Column("ref", Text),
+    Column("upstreams", UpstreamsJson, nullable=False),
+    Column("gpus", NamesJson, nullable=False),
+    Column("worker", Text),
+    Column("lease_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ready_at", UtcDateTime),
+    Column("last_active_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+LIVE = text("status <> 'TERMINATED'")
+Index("pods_live_name", pods.c.workspace, pods.c.name, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+Index("pods_status", pods.c.status)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("pod_id", Text, ForeignKey("pods.id"), nullable=False),
+    PrimaryKeyConstraint("kind", "value"),
+    Index("claims_pod", "pod_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    # No foreign key: an orphan has no row.
+    Column("pod_id", Text, nullable=False),
+    Column("workspace", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text),
+    Column("run", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("data", DataJson, nullable=False),
+    Index("events_pod", "pod_id", "seq"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("generation", Text, nullable=False),
+    Column("reading", ReadingJson, nullable=False),
+)
+
+once = Table(
+    "once",
+    metadata,
+    # A hash of the key: keys come from outside and may be of any length.
+    Column("digest", Text, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+registries = Table(
+    "registries",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)

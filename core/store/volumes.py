@@ -1,0 +1,82 @@
+"""Network volumes in the store: the rows; their storage is the engine's."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import Conflict
+from core.model import Volume
+from core.store.pods import no_volume
+from core.store.rows import Topic
+from core.store.tables import LIVE, people, pods, volumes
+from core.store.whole import whole
+from core.units import shorten
+
+
+class Volumes(Topic):
+    """Network volumes: the rows; their storage is the engine's."""
+
+    @whole
+    async def add_volume(self, volume: Volume) -> Volume:
+        """Insert a network volume, with the id it brings (so that one whose removal failed can be put back).
+
+        Conflict when the workspace has one of that name.
+        """
+        row = volume.model_dump(exclude={"attached_to", "owner_name"})
+        put = (
+            self._db.insert(volumes)
+            .values(row)
+            .on_conflict_do_nothing(index_elements=[volumes.c.workspace, volumes.c.name])
+        )
+        async with self._db.write() as conn:
+            if (await conn.execute(put.returning(volumes.c.id))).one_or_none() is None:
+                raise Conflict(
+                    f"There is a network volume {shorten(volume.name)!r} already. Nothing was created: choose another "
+                    "name, or use that one."
+                )
+            return next(made for made in await _volumes(conn, volume.workspace) if made.id == volume.id)
+
+    @whole
+    async def volumes(self, workspace: str) -> tuple[Volume, ...]:
+        """By name, with the pods that name them."""
+        async with self._db.read() as conn:
+            return await _volumes(conn, workspace)
+
+    @whole
+    async def remove_volume(self, workspace: str, volume_id: str) -> Volume:
+        """Remove the row of the volume with this id or name, and return it; its storage is still there.
+
+        NotFound lists what there is; Conflict names the pods that still use it.
+        """
+        async with self._db.write() as conn:
+            there = await _volumes(conn, workspace)
+            # An id is meant before a name: nobody can be tricked by a volume that is called like another's id.
+            named = [v for v in there if v.id == volume_id] or [v for v in there if v.name == volume_id]
+            if not named:
+                raise no_volume(volume_id, [v.name for v in there], "Nothing was deleted")
+            volume = named[0]
+            if volume.attached_to:
+                query = select(pods.c.name, pods.c.id).where(pods.c.id.in_(volume.attached_to)).order_by(pods.c.name)
+                users = ", ".join(f"{row.name} ({row.id})" for row in await conn.execute(query))
+                raise Conflict(
+                    f"The network volume {volume.name} is used by {users}. Nothing was deleted: terminate what uses it "
+                    "first; a terminated pod leaves the data on the volume."
+                )
+            await conn.execute(volumes.delete().where(volumes.c.id == volume.id))
+            return volume
+
+
+async def _volumes(conn: AsyncConnection, workspace: str) -> tuple[Volume, ...]:
+    users: dict[str, list[str]] = {}
+    attached = select(pods.c.network_volume, pods.c.id).where(pods.c.network_volume.is_not(None), LIVE)
+    for row in await conn.execute(attached.order_by(pods.c.created_at, pods.c.id)):
+        users.setdefault(row.network_volume, []).append(row.id)
+    query = (
+        select(volumes, people.c.name.label("owner_name"))
+        .join(people, people.c.id == volumes.c.owner)
+        .where(volumes.c.workspace == workspace)
+        .order_by(volumes.c.name)
+    )
+    return tuple(
+        Volume.model_validate({**row, "attached_to": tuple(users.get(row["id"], ()))})
+        for row in (await conn.execute(query)).mappings()
+    )
