@@ -5,11 +5,11 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # pyright: ignore[reportMissingTypeStubs]
 
 from core.engines.base import Engine
 from core.engines.docker import DockerEngine
@@ -126,7 +126,7 @@ async def running(
     gateway: Gateway | None = None,
     now: Callable[[], datetime] = utcnow,
     patience: float = 1.0,
-) -> AsyncIterator[House]:
+) -> AsyncGenerator[House]:
     """Open every room in order, drive the ticks, and close in reverse; pods keep running.
 
     AlreadyRunning when another process leads on this data; Unavailable when the database or the gateway cannot be
@@ -184,9 +184,12 @@ def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], 
 
     def every(interval: timedelta, name: str, tick: Callable[[], Awaitable[object]]) -> None:
         async def run() -> None:  # a coroutine function: anything else would be run in a thread
-            await tick()
+            if await store.lead():
+                await tick()
+            else:
+                log.error("another process leads on this database now, so this one has stopped its ticks")
 
-        scheduler.add_job(
+        scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
             run,
             "interval",
             seconds=interval.total_seconds(),
@@ -205,11 +208,12 @@ def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], 
 
 
 async def _watch(engine: Engine, reconciler: Reconciler) -> None:
-    async for pod_id in engine.changes():
-        try:
-            await reconciler.look(pod_id)
-        except PodError as error:
-            log.warning("pod %s: %s", pod_id, error)
+    async with aclosing(engine.changes()) as changes:
+        async for pod_id in changes:
+            try:
+                await reconciler.look(pod_id)
+            except PodError as error:
+                log.warning("pod %s: %s", pod_id, error)
 
 
 async def _last_look(house: House, now: Callable[[], datetime]) -> None:

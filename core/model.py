@@ -213,7 +213,7 @@ class Pod(Frozen):
     """What set off the change it is in, or was in last."""
     ref: str | None = None
     """The engine's own name for the present run."""
-    upstreams: Mapping[int, Upstream] = Field(default_factory=dict)
+    upstreams: Mapping[int, Upstream] = Field(default_factory=dict[int, Upstream])
     """By port number, while something runs."""
     gpus: tuple[str, ...] = ()
     worker: str | None = None

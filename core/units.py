@@ -20,7 +20,7 @@ def shorten(text: str, limit: int = 60) -> str:
 
 
 def parse_bytes(text: str, what: str = "size") -> int:
-    """Bytes from `64m`, `8g`, `1.5G`, `10GiB` (binary multiples, as Docker counts); InvalidInput says what is allowed."""
+    """Bytes from `64m`, `8g`, `1.5G`, `10GiB` (binary multiples, as Docker); InvalidInput says what is allowed."""
     found = _SIZE.match(text.strip())
     if found is None:
         raise InvalidInput(

@@ -12,8 +12,8 @@ import pytest
 from core.app import House, running
 from core.engines.fake import FakeEngine
 from core.gateway.fake import FakeGateway
-from core.model import Caller, Pod, Status
-from core.service import StartRequest
+from core.model import Caller, Pod
+from core.service import PodService, StartRequest
 from core.settings import Settings
 
 
@@ -42,7 +42,7 @@ class FakeHouse:
     clock: HandClock
 
     @property
-    def pods(self):  # noqa: ANN201
+    def pods(self) -> PodService:
         """The pod service."""
         return self.house.services.pods
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model import Draft, IdleRule, Pod, PodSpec, Role, Status
+from core.model import Draft, IdleRule, Pod, PodSpec, Role, Status, Volume
 from core.store import Store
 from core.store.store import Person
 
@@ -67,3 +67,16 @@ def a_pod(owner: Person, number: int = 1, /, **changes: object) -> Pod:
         "changed_at": NOW + timedelta(seconds=number),
     }
     return Pod.model_validate(plain | changes)
+
+
+def a_volume(owner: Person, name: str = "models", volume_id: str = "vol1") -> Volume:
+    """A network volume, not yet in any store."""
+    return Volume(
+        id=volume_id,
+        workspace=owner.workspace,
+        name=name,
+        owner=owner.id,
+        owner_name=owner.name,
+        size=20 << 30,
+        created_at=NOW,
+    )

@@ -1,7 +1,7 @@
 """The engine seam: what every place that runs pods must be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -52,7 +52,7 @@ class Instance(Frozen):
     running: bool
     exit_code: int | None = None
     out_of_memory: bool = False
-    upstreams: Mapping[int, Upstream] = Field(default_factory=dict)
+    upstreams: Mapping[int, Upstream] = Field(default_factory=dict[int, Upstream])
 
 
 class Usage(Frozen):
@@ -104,7 +104,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def start(self, order: Order) -> AsyncIterator[Step]:
+    def start(self, order: Order) -> AsyncGenerator[Step]:
         """Pull, create and start; the caller saves what each step carries before asking for the next one.
 
         The first step that could leave something behind carries `ref`; the last one `upstreams` (one for each
@@ -146,7 +146,7 @@ class Engine(ABC):
         """What it uses now, of what it was given."""
 
     @abstractmethod
-    def changes(self) -> AsyncIterator[str]:
+    def changes(self) -> AsyncGenerator[str]:
         """Pod ids whose instance has just ended or run out of memory, as the engine tells.
 
         Never ends by itself; while the engine is away it waits for it. Losing some is allowed: the reconciler

@@ -94,7 +94,10 @@ class FakeGateway(Gateway):
     async def probe(self, pod_id: str, port: int, path: str = "/") -> int | None:
         key = route_key(pod_id, port)
         route = self.routes.get(key)
-        return self.answers.get(key, 200) if route is not None and route.state is RouteState.LIVE else None
+        if route is None or route.state is not RouteState.LIVE:
+            return None
+        self.count(pod_id, port, completed=1, succeeded=1)
+        return self.answers.get(key, 200)
 
     @override
     async def reach(self, upstream: Upstream, path: str | None) -> bool:

@@ -1,7 +1,8 @@
 """One start: from PROVISIONING to RUNNING, saving after each step what it would cost to forget."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -53,23 +54,25 @@ class Start:
         await self._move(pod, Status.RUNNING, "pod.running", ready_at=self._now(), last_active_at=self._now())
 
     async def _on_engine(self, pod: Pod, order: Order) -> Pod:
-        steps = self._engine.start(order)
         stage = Stage.PULL
-        while (step := await _next(steps, stage)) is not None:
-            stage = step.stage
-            self._show(pod, stage, step.message, step.fraction)
-            if step.stage is Stage.START and pod.status is Status.PROVISIONING:
-                pod = await self._move(pod, Status.STARTING, "pod.starting")
-            changes: dict[str, object] = {}
-            if step.ref is not None and step.ref != pod.ref:
-                changes["ref"] = step.ref
-            if step.upstreams is not None:
-                changes["upstreams"] = dict(step.upstreams)
-            if changes:
-                pod = await self._save(pod, **changes)
+        async with aclosing(self._engine.start(order)) as steps:
+            while (step := await _next(steps, stage)) is not None:
+                stage = step.stage
+                self._show(pod, stage, step.message, step.fraction)
+                if stage is Stage.START and pod.status is Status.PROVISIONING:
+                    pod = await self._move(pod, Status.STARTING, "pod.starting")
+                pod = await self._save_step(pod, step)
         if pod.status is Status.PROVISIONING:
             pod = await self._move(pod, Status.STARTING, "pod.starting")
         return pod
+
+    async def _save_step(self, pod: Pod, step: Step) -> Pod:
+        changes: dict[str, object] = {}
+        if step.ref is not None and step.ref != pod.ref:
+            changes["ref"] = step.ref
+        if step.upstreams is not None:
+            changes["upstreams"] = dict(step.upstreams)
+        return await self._save(pod, **changes) if changes else pod
 
     async def _until_ready(self, pod: Pod) -> None:
         loop = asyncio.get_running_loop()
@@ -143,7 +146,7 @@ def _upstream(pod: Pod, ready: Ready) -> Upstream | None:
     return found
 
 
-async def _next(steps: AsyncIterator[Step], stage: Stage) -> Step | None:
+async def _next(steps: AsyncGenerator[Step], stage: Stage) -> Step | None:
     """The next step. When broken off, a pull is dropped at once; what makes something is let finish, to be undone."""
 
     async def advance() -> Step | None:
@@ -157,4 +160,5 @@ async def _next(steps: AsyncIterator[Step], stage: Stage) -> Step | None:
             task.cancel()
         await asyncio.wait([task], timeout=_BROKEN_OFF)
         task.cancel()
+        await asyncio.wait([task], timeout=1)
         raise

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from core.idle import Decision, Evidence, PortEvidence, compare, gather, verdict
 from core.model import IdleRule, PodSpec, Port, PortTraffic, Traffic
-from pydantic import TypeAdapter
 
 T0 = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)

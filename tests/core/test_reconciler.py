@@ -9,6 +9,7 @@ from core.engines.fake import FakeEngine, Script
 from core.errors import AlreadyRunning
 from core.model import Status
 from core.service import StartRequest
+from core.store import Store
 from tests.helpers import until
 from tests.houses import FakeHouse, fake_house
 
@@ -24,8 +25,23 @@ async def test_a_pod_half_started_when_we_died_is_finished_by_the_next_one(tmp_p
         found = await second.after(pod)
         assert (found.status, found.run) == (Status.RUNNING, 1)
         assert len(await engine.list()) == 1
+        # The next one takes over what was made, at the address it has.
+        assert {order.address for order in engine.orders} == {found.upstreams[8080].host} or script is Script.SLOW_PULL
         claimed = await second.house._store.claimed("address")  # pyright: ignore[reportPrivateUsage]
         assert list(claimed) == [found.upstreams[8080].host]
+
+
+async def test_the_leases_of_a_killed_process_are_not_waited_for(tmp_path: Path) -> None:
+    engine = FakeEngine(script=Script.SLOW_PULL)
+    async with fake_house(tmp_path / "data", engine=engine) as first:
+        pod = await first.pods.start(await first.local(), StartRequest(template="hello"))
+        await engine.waiting.wait()
+    engine.script = Script.OK
+    store = await Store.open(first.house.settings.database, tmp_path / "data" / "registry.key")
+    await store.amend(pod.id, 1, {Status.PROVISIONING}, lease_until=first.clock.forward(hours=1))
+    await store.close()
+    async with fake_house(tmp_path / "data", engine=engine) as second:
+        assert (await second.after(pod)).status is Status.RUNNING
 
 
 async def test_a_half_done_stop_is_finished_by_the_next_one(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The one door, on the fakes: what a clumsy person, a stranger and two hundred people at once get."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from core.engines.base import Order, Step
 from core.engines.fake import FakeEngine, Script
 from core.errors import (
     Ambiguous,
@@ -17,7 +19,7 @@ from core.errors import (
     QuotaExceeded,
     Unavailable,
 )
-from core.model import Action, Gpu, Status
+from core.model import Action, Gpu, Stage, Status
 from core.service import StartRequest
 from tests.houses import FakeHouse, fake_house
 
@@ -187,6 +189,35 @@ async def test_a_stop_during_a_slow_start_leaves_nothing_alive(home: FakeHouse) 
     assert await home.engine.list() == ()
 
 
+class LateEngine(FakeEngine):
+    """Makes the container although whoever asked has gone: the daemon works on when a request is dropped."""
+
+    async def start(self, order: Order) -> AsyncGenerator[Step]:
+        yield Step(stage=Stage.CREATE, message="creating the container", ref="late")
+        self.making = asyncio.ensure_future(self._late(order))
+        self.waiting.set()
+        await asyncio.shield(self.making)
+
+    async def _late(self, order: Order) -> None:
+        await self.proceed.wait()
+        async for _ in super().start(order):
+            pass
+
+
+async def test_a_container_that_is_made_after_its_start_was_broken_off_is_removed_too(tmp_path: Path) -> None:
+    engine = LateEngine()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        me = await home.local()
+        pod = await home.pods.start(me, StartRequest(template="hello"))
+        await engine.waiting.wait()
+        await home.pods.stop(me, pod.id)
+        asyncio.get_running_loop().call_later(0.2, engine.proceed.set)
+        pod = await home.after(pod)
+        await engine.making
+        assert pod.status is Status.EXITED
+        assert await engine.list() == ()
+
+
 @pytest.mark.parametrize("script", [Script.SLOW_PULL, Script.SLOW_START])
 async def test_a_terminate_during_a_start_leaves_nothing_alive(home: FakeHouse, script: Script) -> None:
     home.engine.script = script
@@ -194,9 +225,12 @@ async def test_a_terminate_during_a_start_leaves_nothing_alive(home: FakeHouse, 
     pod = await home.pods.start(me, StartRequest(template="hello"))
     await home.engine.waiting.wait()
     await home.pods.terminate(me, pod.id)
-    home.engine.proceed.set()
-    pod = await home.after(pod)
+    if script is Script.SLOW_START:
+        home.engine.proceed.set()
+    async with asyncio.timeout(10):
+        pod = await home.after(pod)
     assert pod.status is Status.TERMINATED
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("pod ")] == []
     assert await home.engine.list() == ()
     assert f"{pod.id}-8080" not in home.gateway.routes
 
@@ -322,7 +356,7 @@ async def test_a_pod_with_a_network_volume_is_terminated_never_stopped_and_the_d
     await volumes.create(me, "shared", "10g")
     pod = await home.started(network_volume="shared")
     assert Action.STOP not in pod.actions
-    with pytest.raises(Conflict, match="cannot be stopped, only terminated.*keeps the data"):
+    with pytest.raises(Conflict, match=r"cannot be stopped, only terminated.*keeps the data"):
         await home.pods.stop(me, pod.id)
     home.engine.write(pod, "/workspace/model.bin", "weights")
     with pytest.raises(Conflict, match=pod.name):

@@ -74,7 +74,7 @@ def test_a_missing_directory_is_told() -> None:
 
 def test_an_unknown_template_is_answered_with_the_nearest_names() -> None:
     catalog = Catalog.load(None, HALF_HOUR)
-    with pytest.raises(NotFound, match="Did you mean .*llama-template"):
+    with pytest.raises(NotFound, match=r"Did you mean .*llama-template"):
         catalog.get("lama-template")
     with pytest.raises(NotFound, match="There are: code-server"):
         catalog.get("x" * 10_000)

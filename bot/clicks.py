@@ -1,0 +1,110 @@
+"""Buttons: who clicks is asked anew, and a click that comes too late learns what happened meanwhile."""
+
+from dataclasses import dataclass
+
+from slack_sdk.errors import SlackApiError
+
+from bot.operations import Operations, Who
+from bot.post import UNREACHABLE, Posted
+from bot.views import (
+    OPEN,
+    START_AGAIN,
+    STOP,
+    TERMINATE,
+    TERMINATE_CANCEL,
+    TERMINATE_CONFIRM,
+    ask_terminate,
+    card,
+    changed,
+    plain,
+    problem,
+)
+from core.errors import Conflict
+from core.model import Action, Caller, Update
+
+
+@dataclass(frozen=True)
+class Click:
+    """One press of a button."""
+
+    action_id: str
+    pod_id: str
+    place: Posted | None
+    """The message it is on; None for one that only the clicker sees."""
+
+
+class Clicks:
+    """What the buttons do."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._do = operations
+        self._services = operations.services
+
+    async def run(self, who: Who, click: Click, key: str) -> None:
+        """Once per delivery `key`, however often Slack delivers it."""
+
+        async def work() -> None:
+            if click.action_id.startswith(OPEN):
+                return
+            if click.action_id == TERMINATE_CANCEL:
+                await who.reply.replace(plain("Nothing was terminated."))
+                return
+            caller = await self._do.caller(who)
+            if not await self._services.pods.first_time(f"slack:{key}"):
+                return
+            try:
+                await self._run(who, caller, click)
+            except Conflict as error:
+                await self._too_late(who, caller, click, error)
+
+        await self._do.guarded(who, work, f"the button {click.action_id[:40]}")
+
+    async def _run(self, who: Who, caller: Caller, click: Click) -> None:
+        pods, pod_id = self._services.pods, click.pod_id
+        match click.action_id:
+            case action if action == STOP:
+                await self._act(who, caller, click, Action.STOP)
+            case action if action == START_AGAIN:
+                await self._act(who, caller, click, Action.RESUME)
+            case action if action == TERMINATE:
+                pod = await pods.get(caller, pod_id)
+                await who.reply.say(ask_terminate(self._do.live.look(pod)))
+            case action if action == TERMINATE_CONFIRM:
+                await self._terminate(who, caller, click)
+            case _:
+                await who.reply.say(
+                    plain("This button is from another version of Podkeeper. `/pod list` shows what is.")
+                )
+
+    async def _act(self, who: Who, caller: Caller, click: Click, action: Action) -> None:
+        pods = self._services.pods
+        deed = pods.stop if action is Action.STOP else pods.resume
+        word = "Stopped" if action is Action.STOP else "Started again"
+        pod = await deed(caller, click.pod_id)
+        if click.place is None:
+            await who.reply.remove()
+        await self._do.show(who, caller, pod, word, click.place)
+
+    async def _terminate(self, who: Who, caller: Caller, click: Click) -> None:
+        """The question that was asked becomes the answer, and the end of it replaces that."""
+        live, by = self._do.live, f"Terminated by {who.mention}"
+        pod = await self._services.pods.terminate(caller, click.pod_id)
+        await who.reply.replace(changed(live.look(pod), by))
+        async for update in self._services.pods.watch(caller, pod.id):
+            pod = update.pod
+        await who.reply.replace(live.render(Update(pod=pod), by))
+
+    async def _too_late(self, who: Who, caller: Caller, click: Click, error: Conflict) -> None:
+        """Tell the clicker, and make the stale message true again."""
+        pod = await self._services.pods.get(caller, click.pod_id)
+        meanwhile = f" ({pod.reason.splitlines()[0]})" if pod.reason else ""
+        said = problem(f"{error}{meanwhile}")
+        if click.place is None:
+            await who.reply.replace(said)
+            return
+        await who.reply.say(said)
+        if not pod.status.under_way:
+            try:
+                await self._do.poster.edit(click.place, card(self._do.live.look(pod)))
+            except (SlackApiError, *UNREACHABLE):
+                return

@@ -1,0 +1,59 @@
+"""`/pod`: one listener for Bolt, the verbs behind it."""
+
+from bot import lists
+from bot.grammar import Command, parse
+from bot.operations import Operations, Who, now
+from bot.views import ask_terminate
+from core.model import Caller
+
+_DONE = {"start": "Started", "resume": "Started again", "restart": "Restarted", "stop": "Stopped"}
+
+
+class Commands:
+    """Reads the line and does what it asks."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._do = operations
+        self._services = operations.services
+
+    async def run(self, who: Who, text: str, key: str) -> None:
+        """Once per delivery `key`, however often Slack delivers it."""
+
+        async def work() -> None:
+            command = parse(text)
+            if command.verb == "help":
+                await who.reply.say(lists.help_on(command.target))
+                return
+            caller = await self._do.caller(who)
+            if await self._services.pods.first_time(f"slack:{key}"):
+                await self._run(who, caller, command)
+
+        await self._do.guarded(who, work, "a /pod command")
+
+    async def _run(self, who: Who, caller: Caller, command: Command) -> None:
+        pods, reply, target = self._services.pods, who.reply, command.target
+        match command.verb:
+            case "start" if (request := command.request) is not None:
+                await self._do.show(who, caller, await pods.start(caller, request), _DONE["start"])
+            case "resume":
+                await self._do.show(who, caller, await pods.resume(caller, target), _DONE["resume"])
+            case "restart":
+                await self._do.show(who, caller, await pods.restart(caller, target), _DONE["restart"])
+            case "stop":
+                await self._do.show(who, caller, await pods.stop(caller, target), _DONE["stop"])
+            case "terminate":
+                pod = await pods.get(caller, target)
+                await reply.say(ask_terminate(self._do.live.look(pod)))
+            case "list":
+                found = await pods.list(caller, everyone=command.everyone, ended=command.ended)
+                shown = [self._do.live.look(pod) for pod in found]
+                await reply.say(lists.pods(shown, everyone=command.everyone, now=now()))
+            case "show":
+                pod = await pods.get(caller, target)
+                await reply.say(lists.details(self._do.live.look(pod), pods.stops_at(pod)))
+            case "logs":
+                pod = await pods.get(caller, target)
+                text = await pods.logs(caller, pod.id, command.tail)
+                await reply.say(lists.logs(pod, text, command.tail))
+            case _:
+                await reply.say(lists.templates(self._services.templates.list()))

@@ -1,0 +1,164 @@
+"""The Slack face: Bolt's app, what reaches it, and what runs beside it."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import SignatureVerifier
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bot.clicks import Click, Clicks
+from bot.commands import Commands
+from bot.live import PACE, Live
+from bot.notices import Notices
+from bot.operations import Operations, Who
+from bot.post import UNREACHABLE, Posted, Poster, Reply, client, quiet, refusal
+from bot.socket_mode import SocketMode
+from bot.tasks import Tasks
+from core.service import Services
+from core.settings import Settings
+
+log = logging.getLogger("podkeeper.slack")
+
+MAX_BODY = 1_000_000
+"""Bytes of one request from Slack; theirs stay far below."""
+
+
+class SlackFace:
+    """Everything of Slack: give `routes` to the web server and enter `running()` around serving."""
+
+    def __init__(self, services: Services, settings: Settings, token: str, pace: float = PACE) -> None:
+        """`pace`: seconds between two edits of one message."""
+        self._settings = settings
+        self._web = client(token, settings.slack_api_url)
+        self._poster = Poster(self._web)
+        self._tasks = Tasks()
+        live = Live(services, settings, self._poster, pace)
+        operations = Operations(services, self._poster, live)
+        self._commands = Commands(operations)
+        self._clicks = Clicks(operations)
+        self._notices = Notices(services, self._poster, live)
+        self._app = self._bolt()
+        app_token = settings.slack_app_token
+        self._socket = (
+            SocketMode(self._app, app_token.get_secret_value(), settings.slack_api_url) if app_token else None
+        )
+        self._trouble: str | None = "not asked yet"
+
+    @property
+    def routes(self) -> list[Route]:
+        """`/slack/events`, when a signing secret says whom to believe."""
+        if self._settings.slack_signing_secret is None:
+            return []
+        return [Route("/slack/events", self._receive, methods=["POST"])]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connected (or trying to, in the background) and telling owners; Slack being away fails nothing."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._tasks.close)
+            self._tasks.spawn(self._introduce(), "greeting Slack")
+            if self._socket is not None:
+                await stack.enter_async_context(self._socket.running())
+            self._tasks.spawn(self._notices.run(), "the notices to Slack")
+            yield
+
+    def describe(self) -> str:
+        """One sentence: how Slack reaches us, or what is wrong."""
+        ways = ["Socket Mode"] if self._socket is not None else []
+        ways += ["signed HTTP at /slack/events"] if self.routes else []
+        if not ways:
+            return "Slack: set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP), or /pod cannot reach us."
+        trouble = (self._socket.trouble if self._socket is not None else None) or self._trouble
+        said = f"Slack: /pod by {' and '.join(ways)}"
+        return f"{said}, but {trouble}." if trouble else f"{said}."
+
+    def _bolt(self) -> AsyncApp:
+        secret = self._settings.slack_signing_secret
+        app = AsyncApp(
+            name="podkeeper",
+            client=self._web,
+            signing_secret=secret.get_secret_value() if secret else "unset: no route leads here",
+            logger=quiet,
+        )
+        app.command(re.compile(r".+"))(self._on_command)
+        app.action(re.compile(r".+"))(self._on_action)
+        app.event(re.compile(r".+"))(_on_event)
+        return app
+
+    async def _introduce(self) -> None:
+        """Learn who we are in Slack, and say early when the bot token is not right."""
+        try:
+            answer = await self._web.auth_test()
+        except SlackApiError as error:
+            self._trouble = f"Slack refuses SLACK_BOT_TOKEN ({refusal(error)})"
+            log.warning("%s", self._trouble)
+        except UNREACHABLE as error:
+            self._trouble = f"Slack does not answer ({type(error).__name__})"
+            log.warning("%s", self._trouble)
+        else:
+            self._poster.me, self._trouble = str(answer["user_id"]), None
+
+    # What follows lets no exception out: within 10 ms of ack() one would take the acknowledgement back (Bolt 1.30).
+
+    async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        who = self._who(body, body.get("user_id"), body.get("user_name"), body.get("channel_id"))
+        text, key = str(body.get("text") or ""), f"command:{body.get('trigger_id')}"
+        self._tasks.spawn(self._commands.run(who, text, key), "a /pod command")
+
+    async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        user, container = body.get("user") or {}, body.get("container") or {}
+        channel = container.get("channel_id") or (body.get("channel") or {}).get("id")
+        who = self._who(body, user.get("id"), user.get("username") or user.get("name"), channel)
+        place = None
+        if container.get("type") == "message" and not container.get("is_ephemeral") and channel:
+            place = Posted(channel=str(channel), ts=str(container.get("message_ts")))
+        for action in body.get("actions") or []:
+            click = Click(str(action.get("action_id")), str(action.get("value") or ""), place)
+            key = f"action:{body.get('trigger_id')}:{click.action_id}"
+            self._tasks.spawn(self._clicks.run(who, click, key), "a button")
+
+    def _who(self, body: dict[str, Any], user: object, name: object, channel: object) -> Who:
+        team = body.get("team_id") or (body.get("team") or {}).get("id") or body.get("enterprise_id") or ""
+        reply = Reply(body.get("response_url"), self._poster, str(user))
+        return Who(str(team), str(user), str(name or user), str(channel or ""), reply)
+
+    async def _receive(self, request: Request) -> Response:
+        """Signed HTTP. The signature is checked before anything is parsed: Bolt does it the other way round."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                return PlainTextResponse("too large", status_code=413)
+        if not self._believed(request, body):
+            return PlainTextResponse("the signature is wrong or too old", status_code=401)
+        return to_starlette_response(await self._app.async_dispatch(to_async_bolt_request(request, body)))
+
+    def _believed(self, request: Request, body: bytes) -> bool:
+        stamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        secret = self._settings.slack_signing_secret
+        try:
+            return secret is not None and SignatureVerifier(secret.get_secret_value()).is_valid(body, stamp, signature)
+        except (ValueError, TypeError):  # a time stamp that is no number, a body or signature that is no text
+            return False
+
+
+async def _on_event() -> None:
+    """Nothing is done on events yet; taking them all keeps Slack from sending them again and again."""
+
+
+def face(services: Services, settings: Settings) -> SlackFace | None:
+    """The Slack face; None when no bot token says which workspace."""
+    if settings.slack_bot_token is None:
+        return None
+    return SlackFace(services, settings, settings.slack_bot_token.get_secret_value())

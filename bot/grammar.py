@@ -1,0 +1,248 @@
+"""The grammar of `/pod`: pure, from a line of text to what is asked for; nothing but InvalidInput comes out."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.words import typed
+from core.errors import InvalidInput
+from core.service import StartRequest
+from core.units import shorten
+
+
+@dataclass(frozen=True)
+class Option:
+    """A `--flag VALUE`, or a bare `--flag` when it has no example."""
+
+    example: str | None
+    meaning: str
+    repeats: bool = False
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A word after `/pod`."""
+
+    summary: str
+    argument: str | None = None
+    """What follows the verb: `template` or `pod`; None: nothing."""
+    optional: bool = False
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def usage(self, name: str) -> str:
+        """One line: `/pod show <pod>`."""
+        before, after = "[]" if self.optional else "<>"
+        argument = f" {before}{self.argument}{after}" if self.argument else ""
+        return f"/pod {name}{argument}{' [options]' if self.options else ''}"
+
+
+_START = {
+    "name": Option("demo", "what to call it"),
+    "cpu": Option("2", "vCPUs"),
+    "memory": Option("8g", "memory; passing it ends the pod"),
+    "gpu": Option("any", "GPU type, or TYPE:COUNT"),
+    "volume": Option("20g", "volume disk, kept until terminate; 0 for none"),
+    "network-volume": Option("datasets", "an existing network volume, in place of the volume disk"),
+    "env": Option("NAME=value", "an environment variable; may be repeated", repeats=True),
+    "idle": Option("30m", "stop after so much silence; 0 for never"),
+}
+
+VERBS: Mapping[str, Verb] = {
+    "start": Verb("make a pod and start it", "template", options=_START),
+    "list": Verb(
+        "your pods",
+        options={
+            "everyone": Option(None, "everybody's (admins)"),
+            "ended": Option(None, "terminated ones too"),
+        },
+    ),
+    "show": Verb("one pod: address, size, idle rule", "pod"),
+    "stop": Verb("stop it; its volume disk is kept", "pod"),
+    "resume": Verb("start a stopped pod again", "pod"),
+    "restart": Verb("stop and start it in one go", "pod"),
+    "terminate": Verb("delete it for good (asks first)", "pod"),
+    "logs": Verb("its last lines", "pod", options={"tail": Option("100", "how many lines, up to 1000")}),
+    "templates": Verb("what can be started"),
+    "help": Verb("this, or more on one word", "verb", optional=True),
+}
+
+EXAMPLES = {"template": "hello", "pod": "hello-1", "verb": "start"}
+
+_MEANT = {
+    "ls": "list", "ps": "list", "pods": "list", "get": "show", "status": "show", "info": "show", "describe": "show",
+    "run": "start", "create": "start", "up": "start", "launch": "start", "new": "start", "halt": "stop", "down": "stop",
+    "kill": "stop", "pause": "stop", "wake": "resume", "continue": "resume", "reboot": "restart", "rm": "terminate",
+    "delete": "terminate", "remove": "terminate", "destroy": "terminate", "log": "logs", "template": "templates",
+    "?": "help", "usage": "help",
+}  # fmt: skip
+_QUOTES = {'"': '"', "'": "'", "“": '”“"', "”": '”“"', "„": '“”"', "«": '»"', "‘": "’‘'", "’": "’‘'", "‚": "‘’'"}
+_DASHES = "-—–―−‐‑"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is asked for, read but not yet checked against anything that exists."""
+
+    verb: str
+    target: str = ""
+    """The pod as referred to, the template, or the verb that help is wanted on."""
+    request: StartRequest | None = None
+    """Of `start`."""
+    tail: int = 100
+    everyone: bool = False
+    ended: bool = False
+
+
+def parse(text: str) -> Command:
+    """Read what follows `/pod`. InvalidInput says what is wrong, what was expected, and gives an example."""
+    words = _split(typed(text))
+    if not words:
+        return Command("help")
+    name = words[0].text.lower()
+    if name not in VERBS:
+        raise InvalidInput(_unknown_verb(words[0].text))
+    verb = VERBS[name]
+    positional, given = _sort(name, verb, words[1:])
+    target = _target(name, verb, positional)
+    if name == "start":
+        env = dict(_assignment(value) for value in given.pop("env", ()))
+        single = {key.replace("-", "_"): values[0] for key, values in given.items()}
+        return Command(name, target, StartRequest(template=target, env=env, **single))
+    if name == "help" and target and target.lower() not in VERBS:
+        raise InvalidInput(_unknown_verb(target))
+    tail = _lines(given["tail"][0]) if "tail" in given else 100
+    return Command(name, target, tail=tail, everyone="everyone" in given, ended="ended" in given)
+
+
+@dataclass(frozen=True)
+class _Word:
+    text: str
+    flag: bool
+    """It began with a hyphen or with what a phone makes of two, outside quotes."""
+
+
+def _split(text: str) -> list[_Word]:
+    """Words at white space; quotes of any kind hold them together at the start of a word or right after a `=`."""
+    words: list[_Word] = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        start, out = at, ""
+        while at < len(text) and not text[at].isspace():
+            if text[at] in _QUOTES and (at == start or text[at - 1] == "="):
+                inside, at = _quoted(text, at)
+                out += inside
+            else:
+                out += text[at]
+                at += 1
+        words.append(_word(out, text[start]))
+    return words
+
+
+def _quoted(text: str, at: int) -> tuple[str, int]:
+    closing, out = _QUOTES[text[at]], ""
+    opened = text[at]
+    at += 1
+    while at < len(text):
+        if text[at] == "\\" and at + 1 < len(text) and text[at + 1] in closing + "\\":
+            out += text[at + 1]
+            at += 2
+        elif text[at] in closing:
+            return out, at + 1
+        else:
+            out += text[at]
+            at += 1
+    raise InvalidInput(f"There is a {opened} that is never closed. Close it, or leave it out.")
+
+
+def _word(text: str, first: str) -> _Word:
+    if first not in _DASHES:
+        return _Word(text, flag=False)
+    bare = text.lstrip(_DASHES)
+    led = text[: len(text) - len(bare)]
+    if not bare[:1].isalpha() and led != "--":
+        return _Word(text, flag=False)
+    double = len(led) > 1 or led in "—–―"
+    return _Word(("--" if double else "-") + bare, flag=True)
+
+
+def _sort(name: str, verb: Verb, words: list[_Word]) -> tuple[list[str], dict[str, list[str]]]:
+    positional: list[str] = []
+    given: dict[str, list[str]] = {}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if not word.flag:
+            positional.append(word.text)
+            continue
+        flag, equals, value = word.text.partition("=")
+        key = flag.lstrip("-").lower()
+        if not flag.startswith("--") or key not in verb.options:
+            raise InvalidInput(_unknown_option(name, verb, flag))
+        option = verb.options[key]
+        if option.example is None:
+            if equals:
+                raise InvalidInput(f"--{key} takes no value. Write just --{key}.")
+        elif not equals:
+            if at == len(words) or words[at].flag:
+                raise InvalidInput(f"--{key} needs a value, for example --{key} {option.example}.")
+            value = words[at].text
+            at += 1
+        if key in given and not option.repeats:
+            raise InvalidInput(f"--{key} is there twice. Which one is meant?")
+        given.setdefault(key, []).append(value)
+    return positional, given
+
+
+def _target(name: str, verb: Verb, positional: list[str]) -> str:
+    if verb.argument is None:
+        if positional:
+            raise InvalidInput(f"`/pod {name}` takes nothing more, so what is {shorten(positional[0], 40)!r}?")
+        return ""
+    example = f"/pod {name} {EXAMPLES[verb.argument]}"
+    if not positional or not positional[0].strip():
+        if verb.optional:
+            return ""
+        more = "/pod templates shows what there is." if verb.argument == "template" else "/pod list shows your pods."
+        raise InvalidInput(f"Which {verb.argument}? Write it after {name}, for example {example}. {more}")
+    if len(positional) > 1:
+        hint = "Options begin with two hyphens, for example --name demo." if name == "start" else f"Write {example}."
+        raise InvalidInput(
+            f"/pod {name} takes one {verb.argument}, and {shorten(positional[1], 40)!r} is one too many. {hint}"
+        )
+    return positional[0]
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidInput("--env needs NAME=value, for example --env MODEL=tiny. Nothing was started.")
+    return name, value
+
+
+def _lines(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= 1000):
+        raise InvalidInput(f"--tail: {shorten(text, 40)!r} is not a number of lines. Write 1 to 1000.")
+    return int(text)
+
+
+def _unknown_verb(word: str) -> str:
+    lower = word.lower()[:80]
+    near = difflib.get_close_matches(lower, VERBS, n=1, cutoff=0.6)
+    meant = _MEANT.get(lower) or (near[0] if near else None)
+    hint = f"Did you mean {VERBS[meant].usage(meant)}?" if meant else f"There are: {', '.join(VERBS)}."
+    return f"/pod does not know {shorten(word, 40)!r}. {hint}"
+
+
+def _unknown_option(name: str, verb: Verb, flag: str) -> str:
+    key = flag.lstrip("-").lower()[:80]
+    said = f"/pod {name} does not know the option {shorten(flag, 40)!r}."
+    if not verb.options:
+        return f"{said} It has none."
+    if key in verb.options:
+        return f"{said} Options begin with two hyphens: --{key}."
+    near = difflib.get_close_matches(key, verb.options, n=1, cutoff=0.5)
+    return f"{said} " + (f"Did you mean --{near[0]}?" if near else f"There are: --{', --'.join(verb.options)}.")

@@ -1,0 +1,124 @@
+"""Answers for the one who asked: lists, one pod in full, logs, templates, help."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.blocks import Block, Message, context, section
+from bot.grammar import EXAMPLES, VERBS
+from bot.views import Shown, card, idle_rule
+from bot.words import code, escape, fence
+from core.model import Pod, Template
+from core.units import format_bytes, format_duration
+
+MOST = 20
+"""Lines of a list; more do not help anybody in a chat."""
+ROOM = 9000
+"""Characters of a list: Slack refuses messages whose blocks hold more than about 13,000."""
+
+
+def pods(shown: Sequence[Shown], *, everyone: bool, now: datetime) -> Message:
+    """The caller's pods, one line each."""
+    if not shown:
+        text = "There are no pods." if everyone else f"You have no pods. Start one: {code('/pod start hello')}"
+        return Message(text, [section(text)])
+    lines = _fitting([_line(one, everyone, now) for one in shown[:MOST]])
+    head = f"*{len(shown)} pod{'' if len(shown) == 1 else 's'}*"
+    left = [f"and {len(shown) - len(lines)} more, the older ones"] if len(shown) > len(lines) else []
+    blocks = [section(head), *_paragraphs(lines), *map(context, left)]
+    return Message("\n".join([head.strip("*"), *lines, *left]), blocks)
+
+
+def _line(one: Shown, everyone: bool, now: datetime) -> str:
+    pod = one.pod
+    parts = [f"{code(pod.name)} {pod.status}", escape(pod.spec.template)]
+    if everyone:
+        parts.append(escape(pod.owner_name))
+    since = format_duration(now - pod.changed_at)
+    parts.append(f"for {since}")
+    if one.addresses and pod.status == "RUNNING":
+        parts.append(escape(one.addresses[0][1]))
+    return " · ".join(parts)
+
+
+def details(one: Shown, stops_at: datetime | None) -> Message:
+    """One pod in full; its environment is not shown."""
+    pod = one.pod
+    base = card(one)
+    facts = [
+        f"id {code(pod.id)}",
+        f"image {code(pod.spec.image)}",
+        f"{pod.spec.cpu:g} vCPU",
+        f"{format_bytes(pod.spec.memory)} memory",
+        *([f"GPU {escape(str(pod.spec.gpu))}"] if pod.spec.gpu else []),
+        *([f"volume disk {format_bytes(pod.spec.volume)} at {code(pod.spec.volume_path)}"] if pod.spec.volume else []),
+        *([f"network volume {code(pod.spec.network_volume)}"] if pod.spec.network_volume else []),
+        *([f"ports {', '.join(str(port) for port in pod.spec.ports)}"] if pod.spec.ports else []),
+        f"owner {escape(pod.owner_name)}",
+        idle_rule(pod),
+    ]
+    if stops_at is not None:
+        facts.append(f"if nobody comes, at <!date^{int(stops_at.timestamp())}^{{time}}|{stops_at:%H:%M} UTC>")
+    line = " · ".join(facts)
+    at = next((n for n, block in enumerate(base.blocks) if block["type"] == "actions"), len(base.blocks))
+    blocks: list[Block] = [*base.blocks[:at], context(line), *base.blocks[at:]]
+    return Message(f"{base.text}\n{line}", blocks)
+
+
+def logs(pod: Pod, text: str, tail: int) -> Message:
+    """The last lines of a pod."""
+    if not text.strip():
+        said = f"{code(pod.name)} has written nothing, or nothing is left of its last run."
+        return Message(said, [section(said)])
+    head = f"Last lines of {code(pod.name)} (up to {tail})"
+    return Message(f"{head}\n{fence(text)}", [section(head), section(fence(text))])
+
+
+def templates(found: Sequence[Template]) -> Message:
+    """What can be started."""
+    lines = [
+        f"{code(one.name)} {escape(one.description)} · {one.spec.cpu:g} vCPU, {format_bytes(one.spec.memory)}"
+        + (f", GPU {escape(str(one.spec.gpu))}" if one.spec.gpu else "")
+        + (f" · {one.spec.price_per_hour:g} per hour" if one.spec.price_per_hour else "")
+        for one in found
+    ]
+    lines = _fitting(lines)
+    head = f"*Templates* · start one with {code('/pod start NAME')}"
+    left = [f"and {len(found) - len(lines)} more"] if len(found) > len(lines) else []
+    return Message("\n".join([head, *lines, *left]), [section(head), *_paragraphs(lines), *map(context, left)])
+
+
+def help_on(verb: str) -> Message:
+    """All words, or one of them with its options and an example."""
+    if verb.lower() in VERBS:
+        return _help_one(verb.lower())
+    lines = [f"{code(known.usage(name))} {known.summary}" for name, known in VERBS.items()]
+    head = "*Pods from Slack.* They stop by themselves when nobody uses them."
+    foot = f"A pod is called by its name, its id, or the beginning of one. {code('/pod help start')} shows the options."
+    return Message("\n".join([head, *lines, foot]), [section(head), *_paragraphs(lines), context(foot)])
+
+
+def _help_one(name: str) -> Message:
+    verb = VERBS[name]
+    argument = f" {EXAMPLES[verb.argument]}" if verb.argument else ""
+    lines = [f"*{code(verb.usage(name))}* {verb.summary}"]
+    for flag, option in verb.options.items():
+        lines.append(f"{code(f'--{flag}' + (f' {option.example}' if option.example else ''))} {option.meaning}")
+    more = " --name demo --idle 1h" if name == "start" else ""
+    lines.append(f"For example {code(f'/pod {name}{argument}{more}')}")
+    return Message("\n".join(lines), [section("\n".join(lines))])
+
+
+def _fitting(lines: Sequence[str]) -> list[str]:
+    room = ROOM
+    found: list[str] = []
+    for line in lines:
+        room -= len(line)
+        if room < 0:
+            break
+        found.append(line)
+    return found
+
+
+def _paragraphs(lines: Sequence[str]) -> list[Block]:
+    """Sections of 4 lines: few enough to stay below Slack's 3,000 characters, and below its 50 blocks."""
+    return [section("\n".join(lines[at : at + 4])) for at in range(0, len(lines), 4)]

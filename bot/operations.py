@@ -1,0 +1,85 @@
+"""What is done to pods on behalf of somebody in Slack; the same for a typed command and for a button."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from slack_sdk.errors import SlackApiError
+
+from bot.blocks import Message
+from bot.live import Live
+from bot.post import UNREACHABLE, Posted, Poster, Reply
+from bot.tasks import report
+from bot.views import plain, problem
+from bot.words import code
+from core.errors import PodError
+from core.model import Caller, Pod, Update
+from core.service import Services
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody who typed or clicked, where they did, and how they are answered."""
+
+    team: str
+    user: str
+    name: str
+    channel: str
+    reply: Reply
+
+    @property
+    def mention(self) -> str:
+        """Their name as Slack shows it."""
+        return f"<@{self.user}>"
+
+
+class Operations:
+    """The verbs that change something, each with its one message."""
+
+    def __init__(self, services: Services, poster: Poster, live: Live) -> None:
+        self.services = services
+        self.poster = poster
+        self.live = live
+
+    async def caller(self, who: Who) -> Caller:
+        """Anew for each command and click: Forbidden when they may not use pods here."""
+        return await self.services.people.slack(who.team, who.user, who.name)
+
+    async def show(self, who: Who, caller: Caller, pod: Pod, word: str, place: Posted | None = None) -> None:
+        """Follow what was asked for in one message: `place` when there is one, else a new one in the channel."""
+        if place is not None and self.live.follows(place):
+            return
+        by = f"{word} by {who.mention}"
+        first = self.live.render(Update(pod=pod), by)
+        try:
+            if place is None:
+                place = await self.poster.announce(who.channel, who.user, who.reply, first)
+            else:
+                await self.poster.edit(place, first)
+        except (SlackApiError, *UNREACHABLE) as error:
+            reference = report(error, "showing what happens to a pod")
+            text = f"{first.text} I could not show it here (ref {reference}); see {code(f'/pod show {pod.name}')}."
+            await who.reply.say(plain(text))
+            return
+        await self.live.follow(caller, who.user, pod, place, first, by)
+
+    async def guarded(self, who: Who, work: Callable[[], Awaitable[None]], what: str) -> None:
+        """Run it; whatever goes wrong is told to the one who asked, and only to them."""
+        try:
+            await work()
+        except PodError as error:
+            await self._tell(who, problem(str(error)))
+        except Exception as error:
+            reference = report(error, what)
+            await self._tell(who, plain(f"Something went wrong on our side (ref {reference}). Nothing more was done."))
+
+    async def _tell(self, who: Who, message: Message) -> None:
+        try:
+            await who.reply.say(message)
+        except (SlackApiError, *UNREACHABLE) as error:
+            report(error, "answering somebody in Slack")
+
+
+def now() -> datetime:
+    """The wall clock, for what people read."""
+    return datetime.now(UTC)

@@ -1,0 +1,89 @@
+"""The stdio bridge, `podkeeper mcp`: an assistant's server on stdin and stdout that hands every call to the service.
+
+Stdout is the wire: nothing is printed, and logs go to stderr.
+"""
+
+import signal
+from importlib.metadata import version
+from typing import Any, cast
+
+from mcp.server import Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+)
+
+from mcp_server.client import BRIDGE, NotServing, ToolFailed, connect
+from mcp_server.words import INSTRUCTIONS
+
+
+class _Bridge:
+    """Connects anew for each call, so that the service may start, stop and start again meanwhile."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+
+    async def list_tools(
+        self, _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """The service's tools; our own list of them while nobody serves, so that an assistant knows them then too."""
+        try:
+            async with connect(self._url, self._token, name=BRIDGE) as service:
+                return await service.tools()
+        except NotServing:
+            return ListToolsResult(tools=own_tools())
+
+    async def call_tool(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        """The service's answer, progress on the way; a sentence how to start the service when nobody serves."""
+
+        async def note(progress: float, total: float | None, message: str) -> None:
+            await context.session.report_progress(progress, total, message)
+
+        try:
+            async with connect(self._url, self._token, name=BRIDGE) as service:
+                return await service.forward(params.name, params.arguments or {}, note)
+        except (NotServing, ToolFailed) as error:
+            return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
+def own_tools() -> list[Tool]:
+    """The tools as this version of the service would list them."""
+    from core.service import Services
+    from mcp_server.server import tools
+
+    # Listing never touches the services, only calling does; and these are not called.
+    nothing = cast(Services, None)
+    return [
+        Tool(
+            name=tool.name,
+            title=tool.title,
+            description=tool.description,
+            input_schema=tool.parameters,
+            output_schema=tool.output_schema,
+            annotations=tool.annotations,
+        )
+        for tool in tools(nothing)
+    ]
+
+
+async def serve_stdio(url: str, token: str) -> None:
+    """Serve on stdin and stdout until stdin ends; in the main thread. `url` and `token` are the running service's."""
+    # The thread that waits for stdin cannot be interrupted, and there is nothing to put in order: Ctrl-C just ends.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    bridge = _Bridge(url, token)
+    server = Server(
+        "podkeeper",
+        title="Podkeeper",
+        version=version("podkeeper"),
+        instructions=INSTRUCTIONS,
+        on_list_tools=bridge.list_tools,
+        on_call_tool=bridge.call_tool,
+    )
+    async with stdio_server() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options())

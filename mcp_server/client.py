@@ -1,0 +1,162 @@
+"""The client that the terminal and the stdio bridge use: the SDK's own, over streamable HTTP, with our errors.
+
+Importing this module is cheap; the SDK is imported by `connect`.
+"""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx2
+    from mcp import Client
+    from mcp_types import CallToolResult, ListToolsResult
+
+log = logging.getLogger("podkeeper.mcp")
+
+CLI = "podkeeper-cli"
+"""How the terminal introduces itself; the server then writes `via: terminal`."""
+BRIDGE = "podkeeper-bridge"
+
+T = TypeVar("T")
+
+OnProgress = Callable[[float, float | None, str], Awaitable[None]]
+"""Given how far it is, of how much, and the message."""
+
+_HEADER_TEXT = re.compile("[!-~]+")
+_LONGEST_SILENCE = 330.0
+"""Seconds; a call may wait 300 s, and says nothing meanwhile when nothing moves."""
+
+
+class ToolFailed(Exception):
+    """The service refused or could not do it; the text is meant for people."""
+
+
+class NotServing(Exception):
+    """Nobody answers there, or the token is refused; the text says how to mend it."""
+
+
+class _Door:
+    """The service's address and the last status seen there: the SDK's exceptions do not say why it failed."""
+
+    def __init__(self, url: str) -> None:
+        self.base = url.rstrip("/").removesuffix("/mcp")
+        self.endpoint = f"{self.base}/mcp"
+        self.status = 0
+
+    @property
+    def local(self) -> bool:
+        """It is on this machine, so no proxy of the environment leads there."""
+        return urlsplit(self.base).hostname in ("127.0.0.1", "localhost", "::1")
+
+    async def look(self, response: "httpx2.Response") -> None:
+        self.status = response.status_code
+
+    def refused(self) -> NotServing:
+        return NotServing(
+            f"The Podkeeper at {self.base} refuses the token. Set PODKEEPER_TOKEN to that service's token "
+            f"(`podkeeper token` prints it where the service runs), or use the service's PODKEEPER_DATA_DIR."
+        )
+
+    def shut(self) -> NotServing:
+        if self.status in (401, 403):
+            return self.refused()
+        if self.status:
+            return NotServing(
+                f"The call to {self.base} broke off (HTTP {self.status}). Either that is no Podkeeper (see "
+                f"PODKEEPER_URL), or it was stopped just now: start it with `make up` or `podkeeper up` and try again."
+            )
+        return NotServing(
+            f"No Podkeeper answers at {self.base}. Start it with `make up` or `podkeeper up`, or set PODKEEPER_URL to "
+            f"where it runs. Pods that were running go on without it."
+        )
+
+
+class PodClient:
+    """A connection to the running service."""
+
+    def __init__(self, client: "Client", door: _Door) -> None:
+        self._client = client
+        self._door = door
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """The structured result of a tool; ToolFailed when the tool fails, NotServing when the service goes away."""
+        result = await self.forward(tool, dict(arguments), on_progress)
+        if result.is_error or result.structured_content is None:
+            raise ToolFailed("\n".join(block.text for block in result.content if block.type == "text"))
+        return result.structured_content
+
+    async def forward(
+        self, tool: str, arguments: dict[str, Any], on_progress: OnProgress | None = None
+    ) -> "CallToolResult":
+        """The result as it came, errors included."""
+        from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            if on_progress is not None:
+                await on_progress(progress, total, message or "")
+
+        # Client.call_tool would fetch the whole list of tools to check the result against: the service has done so.
+        request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+        return await self._answer(
+            self._client.session.send_request(
+                request, CallToolResult, progress_callback=note if on_progress is not None else None
+            )
+        )
+
+    async def tools(self) -> "ListToolsResult":
+        """The service's list of tools."""
+        return await self._answer(self._client.list_tools())
+
+    async def _answer(self, request: Awaitable[T]) -> T:
+        from mcp import MCPError
+        from mcp_types import CONNECTION_CLOSED
+
+        try:
+            return await request
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED or self._door.status >= 400:
+                raise self._door.shut() from error
+            raise ToolFailed(str(error)) from error
+
+
+@asynccontextmanager
+async def connect(url: str, token: str, *, name: str = CLI) -> AsyncIterator[PodClient]:
+    """Connect to the service at `url` (`settings.service_url`). NotServing, also on leaving, when it is not there."""
+    import httpx2
+    from mcp import Client, MCPError
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp_types import Implementation
+
+    door = _Door(url)
+    if _HEADER_TEXT.fullmatch(token) is None:
+        raise door.refused()
+    failure: Exception | None = None
+    try:
+        async with AsyncExitStack() as stack:
+            http = httpx2.AsyncClient(
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=httpx2.Timeout(10, read=_LONGEST_SILENCE),
+                event_hooks={"response": [door.look]},
+                trust_env=not door.local,
+            )
+            await stack.enter_async_context(http)
+            transport = streamable_http_client(door.endpoint, http_client=http)
+            info = Implementation(name=name, version=version("podkeeper"))
+            client = await stack.enter_async_context(Client(transport, client_info=info))
+            try:
+                yield PodClient(client, door)
+            except Exception as error:
+                failure = error
+    except (ExceptionGroup, MCPError, httpx2.HTTPError, ValueError) as error:
+        log.debug("connection to %s", door.base, exc_info=error)
+        if failure is None:
+            raise door.shut() from error
+    if failure is not None:
+        raise failure

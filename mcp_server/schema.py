@@ -1,0 +1,58 @@
+"""Tool schemas as they go over the wire: what pydantic writes, without the bytes that tell an assistant nothing."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+
+def for_arguments(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of arguments: an optional one is left out rather than null (null is still understood), and no other is known."""
+    return _slim(schema, nullable=False) | {"additionalProperties": False}
+
+
+def for_result(schema: dict[str, Any], abridged: Mapping[str, tuple[tuple[str, ...], str]]) -> dict[str, Any]:
+    """Of a result. `abridged` names models that are told in full elsewhere: the fields to keep, and where."""
+    schema = json.loads(json.dumps(schema))
+    parts: dict[str, dict[str, Any]] = schema.get("$defs", {})
+    for model in (schema, *parts.values()):
+        # Docstrings of our models are for us.
+        model.pop("description", None)
+        if model.get("title") in abridged:
+            kept, elsewhere = abridged[model["title"]]
+            fields = {name: model["properties"][name] for name in kept}
+            model["properties"] = {
+                name: {"type": "string"} if "$ref" in field else field for name, field in fields.items()
+            }
+            model["required"] = list(kept)
+            model["description"] = elsewhere
+    root = {key: value for key, value in schema.items() if key != "$defs"}
+    needed = {name: part for name, part in parts.items() if f'"#/$defs/{name}"' in json.dumps([root, parts])}
+    return _slim(root | ({"$defs": needed} if needed else {}), nullable=True)
+
+
+def _slim(node: Any, *, nullable: bool) -> Any:
+    if isinstance(node, list):
+        return [_slim(item, nullable=nullable) for item in cast(list[Any], node)]
+    if not isinstance(node, dict):
+        return node
+    slim: dict[str, Any] = {}
+    for key, value in cast(dict[str, Any], node).items():
+        if key in ("properties", "$defs"):
+            slim[key] = {name: _slim(inner, nullable=nullable) for name, inner in value.items()}
+        elif key in ("required", "examples", "enum"):
+            slim[key] = value
+        elif key != "title" and not (key == "default" and value is None):
+            slim[key] = _slim(value, nullable=nullable)
+    return _one_of(slim, nullable=nullable)
+
+
+def _one_of(node: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
+    """`anyOf` of one kind and null becomes that kind."""
+    kinds: list[dict[str, Any]] = node.get("anyOf", [])
+    real = [kind for kind in kinds if kind != {"type": "null"}]
+    if len(real) != 1 or len(kinds) != 2:
+        return node
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    if not nullable:
+        return real[0] | rest
+    return real[0] | {"type": [real[0]["type"], "null"]} | rest if "type" in real[0] else node

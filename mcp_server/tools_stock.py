@@ -1,0 +1,62 @@
+"""The tools beside pods: templates and network volumes."""
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from core.service import Services
+from mcp_server.auth import caller
+from mcp_server.tool import HouseTool
+from mcp_server.views import TemplateList, TemplateView, VolumeList, VolumeView
+from mcp_server.words import VolumeRef
+
+Ctx = Context[Any, Any]
+
+
+class StockTools:
+    """What pods are made from, and what outlives them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def tools(self) -> list[HouseTool]:
+        """In the order an assistant reads them."""
+        return [
+            HouseTool.of(self.template_list, "List templates", read_only=True, idempotent=True),
+            HouseTool.of(self.volume_list, "List network volumes", read_only=True, idempotent=True),
+            HouseTool.of(self.volume_create, "Create a network volume", idempotent=True),
+            HouseTool.of(self.volume_delete, "Delete a network volume", destructive=True, idempotent=True),
+        ]
+
+    async def template_list(self) -> TemplateList:
+        """The templates that pod_start knows, with image, ports and what a pod of each gets: vCPUs, memory, GPU,
+        volume, how long it may be idle (0: for ever), price per hour where known. Call it before the first
+        pod_start."""
+        return TemplateList(templates=[TemplateView.of(template) for template in self._services.templates.list()])
+
+    async def volume_list(self, ctx: Ctx) -> VolumeList:
+        """All network volumes: disks that outlive the pods they are attached to (pod_start with network_volume)."""
+        who = await caller(self._services, ctx)
+        return VolumeList(volumes=[VolumeView.of(volume) for volume in await self._services.volumes.list(who)])
+
+    async def volume_create(
+        self,
+        ctx: Ctx,
+        name: Annotated[
+            str, Field(description="1 to 63 of a-z, 0-9 and -", min_length=1, max_length=63, examples=["models"])
+        ],
+        size: Annotated[
+            str | None, Field(description="Recorded, not enforced; default: not said", max_length=20, examples=["50g"])
+        ] = None,
+    ) -> VolumeView:
+        """Make a network volume, for data that shall outlive a pod or be read by several. A pod that has one cannot
+        be stopped, only terminated. For data of one pod use pod_start's volume."""
+        who = await caller(self._services, ctx)
+        return VolumeView.of(await self._services.volumes.create(who, name, size))
+
+    async def volume_delete(self, ctx: Ctx, volume: VolumeRef) -> VolumeView:
+        """Delete a network volume with all its data, for good; ask the user first. Refused while a pod has it.
+        Shows what was deleted."""
+        who = await caller(self._services, ctx)
+        return VolumeView.of(await self._services.volumes.delete(who, volume))

@@ -1,0 +1,27 @@
+"""Words for assistants: what the server says of itself, and the arguments that several tools share."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+INSTRUCTIONS = (
+    "Podkeeper runs pods: containers with a web address of their own. Begin with template_list, then pod_start, and "
+    "give the user the pod's `url`. A pod that nobody uses stops by itself at `stops_at`. Running pods use compute: "
+    "stop what is no longer needed. Ask the user before pod_terminate and volume_delete, which lose data for good. "
+    "`hint` and error messages name the tool to call next."
+)
+
+PodRef = Annotated[
+    str,
+    Field(
+        description="Name, id, or a unique beginning of one",
+        min_length=1,
+        max_length=63,
+        examples=["hello-1"],
+    ),
+]
+Wait = Annotated[int, Field(description="Seconds to wait for the end of the work at most", ge=0, le=300)]
+Everyone = Annotated[bool, Field(description="Those of other people too (admins only)")]
+VolumeRef = Annotated[
+    str, Field(description="Name or id of a network volume", min_length=1, max_length=63, examples=["models"])
+]

@@ -1,0 +1,1 @@
+"""Flows through the Slack face over the double, and its pure parts."""

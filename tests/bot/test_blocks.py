@@ -1,0 +1,110 @@
+"""Every message we can make, from extreme models, within Slack's limits."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from bot import lists, views
+from bot.blocks import Message
+from bot.words import clip, code, escape, fence
+from core.model import GpuRequest, IdleRule, Pod, PodSpec, PortModel, Progress, Stage, Status, Template
+from core.service import PortUrl
+from tests.slack_double.blockcheck import check_message
+
+NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
+NASTY = ["`a`*b*_c_ <!channel> & <@U1>", "اختبار", "x" * 63, "🚀", "a\nb"]
+REASONS = [None, "", "stopped by <!here>", "It failed.\nLast lines:\n" + "<>&`" * 900, "y" * 5000]
+
+
+def pod(status: Status, name: str = "demo", reason: str | None = None, *, full: bool = True) -> Pod:
+    """One with everything, or with as little as there can be."""
+    spec = PodSpec(
+        template="hello",
+        image="busybox:stable",
+        ports=tuple(PortModel(number=8000 + n) for n in range(12)) if full else (),
+        cpu=1,
+        memory=1 << 30,
+        gpu=GpuRequest(type="A100", count=8) if full else None,
+        volume=20 << 30 if full else None,
+        idle=IdleRule(timeout=timedelta(minutes=30) if full else timedelta()),
+        price_per_hour=1.89 if full else None,
+    )
+    return Pod(
+        id="2s56cp0pof1rmt", workspace="default", name=name, owner="p1", owner_name=name, via="slack", spec=spec,
+        status=status, reason=reason, created_at=NOW, changed_at=NOW, stoppable=full,
+    )  # fmt: skip
+
+
+def shown(one: Pod) -> views.Shown:
+    """With addresses as long as they get."""
+    return views.Shown(one, [PortUrl(port=str(p), url=f"https://{'d' * 200}.example:1") for p in one.spec.ports], True)
+
+
+def every_message() -> Iterator[Message]:
+    """All of them."""
+    by = "Started by <@UANA>"
+    for status in Status:
+        for name in NASTY:
+            for reason in REASONS:
+                for full in (True, False):
+                    one = shown(pod(status, name, reason, full=full))
+                    yield views.card(one, by)
+                    yield views.changed(one, by)
+                    yield views.notice(one, reason or "no reason", "has failed")
+                    yield views.ask_terminate(one)
+                    yield lists.details(one, NOW)
+    for stage in Stage:
+        for fraction in (None, 0.0, 0.555, 1.0, 7.0):
+            progress = Progress(pod_id="x", run=1, stage=stage, message="<&>" * 300, fraction=fraction)
+            yield views.starting(shown(pod(Status.STARTING)), progress, NOW + timedelta(hours=99), by)
+    yield views.starting(shown(pod(Status.PROVISIONING, full=False)), None, NOW - timedelta(hours=1), by)
+    for count in (0, 1, 19, 20, 21, 200):
+        for everyone in (True, False):
+            many = [shown(pod(Status.RUNNING, NASTY[n % 5])) for n in range(count)]
+            yield lists.pods(many, everyone=everyone, now=NOW)
+            base = (
+                Template(name="hello", description="<&>" * 100, source="built-in", spec=many[0].pod.spec)
+                if many
+                else None
+            )
+            yield lists.templates([base] * count if base else [])
+    for text in ("", "\n", "hello", "```" * 2000, "<&>" * 5000, "\x1b[31mred\x00"):
+        yield lists.logs(pod(Status.RUNNING), text, 100)
+        yield views.problem(text.strip() or "x")
+    for verb in ("", *lists.VERBS):
+        yield lists.help_on(verb)
+
+
+def test_all_of_them_are_valid_and_carry_their_text() -> None:
+    for message in every_message():
+        arguments = message.arguments()
+        assert check_message(arguments["blocks"]) == [], arguments
+        assert arguments["text"].strip()
+        assert len(arguments["text"]) <= 4000
+        assert arguments["blocks"]
+
+
+def test_nothing_that_comes_from_people_can_mention_anybody() -> None:
+    for message in every_message():
+        everything = re.sub(r"'accessibility_label': (['\"]).*?\1[,}]", "", str(message.arguments()))
+        assert "<!channel>" not in everything
+        assert "<!here>" not in everything
+        assert "<@U1>" not in everything
+
+
+@pytest.mark.parametrize("text", ["&lt;" * 10, "abc&amp;", "&" * 20, "plain text that is long"])
+def test_a_cut_never_leaves_half_an_escape(text: str) -> None:
+    for limit in range(2, len(text) + 2):
+        cut = clip(escape(text), limit)
+        assert len(cut) <= limit
+        assert text.startswith(unescape(cut.removesuffix("…")))
+        end = fence(text, limit).split("\n")[1]
+        assert len(end) <= limit
+        assert text.endswith(unescape(end.removeprefix("…")))
+
+
+def test_a_name_cannot_leave_its_backticks() -> None:
+    assert code("a`b\nc<") == "`aˋb c&lt;`"

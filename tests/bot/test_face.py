@@ -1,0 +1,164 @@
+"""The face as a whole: manifest, trouble with Slack, forged requests, reconnecting, shutting down."""
+
+import asyncio
+import io
+import json
+import logging
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from pydantic import SecretStr
+
+from bot import face
+from core.settings import Settings
+from tests.bot.conftest import ANA, GENERAL, Stage, staged
+from tests.helpers import free_port, until
+from tests.houses import FakeHouse
+from tests.houses import home as home
+from tests.slack_double import SlackDouble
+
+MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "bot" / "manifest.yaml").read_text())
+
+
+def test_the_manifest_is_one_that_slack_takes() -> None:
+    schema = json.loads((Path(__file__).parent / "manifest.schema.json").read_text())
+    assert [error.message for error in Draft7Validator(schema).iter_errors(MANIFEST)] == []
+    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/pod"]
+
+
+def test_the_manifest_asks_for_the_scopes_that_the_tests_run_with() -> None:
+    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == SlackDouble().scopes
+
+
+def test_without_a_bot_token_there_is_no_face(home: FakeHouse) -> None:
+    assert face(home.house.services, Settings(slack_bot_token=None)) is None
+
+
+async def test_it_says_how_slack_reaches_it(stage: Stage) -> None:
+    await until(lambda: stage.face.describe().endswith("."))
+    way = "signed HTTP at /slack/events" if stage.face.routes else "Socket Mode"
+    await until(lambda: stage.face.describe() == f"Slack: /pod by {way}.")
+
+
+async def test_without_a_way_in_it_says_what_to_set(home: FakeHouse) -> None:
+    made = face(home.house.services, Settings(slack_bot_token=SecretStr("xoxb-x")))
+    assert made is not None
+    assert "set SLACK_APP_TOKEN" in made.describe()
+    assert made.routes == []
+
+
+async def test_a_wrong_app_token_is_a_warning_and_everything_else_runs(
+    tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = SecretStr("xapp-wrong")
+    async with staged("socket", tmp_path / "data", slack, slack_app_token=wrong) as stage:
+        assert "SLACK_APP_TOKEN is not a valid app-level token" in stage.face.describe()
+        await stage.home.started()
+    assert "xapp-wrong" not in caplog.text
+
+
+async def test_a_wrong_bot_token_is_said(tmp_path: Path, slack: SlackDouble) -> None:
+    async with staged("socket", tmp_path / "data", slack) as stage:
+        slack.bot_token = "xoxb-changed"
+        async with stage.face.running():
+            await until(lambda: "Slack refuses SLACK_BOT_TOKEN (invalid_auth)" in stage.face.describe())
+        slack.bot_token = "xoxb-double"
+
+
+async def test_a_slack_that_is_away_delays_nothing_and_is_found_when_it_is_back(
+    home: FakeHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    settings = home.house.settings.model_copy(
+        update={
+            "slack_bot_token": SecretStr("xoxb-double"),
+            "slack_app_token": SecretStr("xapp-double"),
+            "slack_api_url": f"http://127.0.0.1:{port}/api/",
+        }
+    )
+    made = face(home.house.services, settings)
+    assert made is not None
+    async with asyncio.timeout(10), made.running():
+        assert "Slack does not answer" in made.describe()
+        async with SlackDouble(port=port) as slack:
+            slack.user(ANA, "ana")
+            slack.channel(GENERAL, "general")
+            await slack.until(lambda: slack.sockets.connected)
+            assert (await slack.command(ANA, GENERAL, "/pod", "help")).ok
+            await slack.until(lambda: slack.ephemerals(ANA))
+    assert "no connection to Slack" in caplog.text
+
+
+async def test_a_refreshed_connection_loses_nothing(quick: Stage) -> None:
+    first = quick.slack.sockets.connected[-1]
+    await quick.slack.sockets.disconnect()
+    await quick.slack.until(lambda: quick.slack.sockets.connected and quick.slack.sockets.connected[-1] is not first)
+    assert "/pod start" in (await quick.told("help")).text
+
+
+async def test_forged_old_oversized_and_broken_requests_reach_nothing(tmp_path: Path, slack: SlackDouble) -> None:
+    async with staged("http", tmp_path / "data", slack) as stage:
+        http = slack.http
+        assert http is not None
+        slack.signing_secret = "guessed"
+        assert (await slack.command(ANA, GENERAL, "/pod", "start hello")).error == "dispatch_failed"
+        slack.signing_secret = "shhh-double"
+        http.skew = -600
+        assert (await slack.command(ANA, GENERAL, "/pod", "start hello")).error == "dispatch_failed"
+        http.skew = 0
+        async with aiohttp.ClientSession() as session:
+            for body, status in ((b"x" * 2_000_000, 413), (b"\xff\xfe", 401), (b"", 401), (b'{"a', 401), (b"[1]", 401)):
+                for headers in ({}, http.sign("other"), {**http.sign("x"), "X-Slack-Request-Timestamp": "soon"}):
+                    async with session.post(http.url, data=io.BytesIO(body), headers=headers) as answer:
+                        assert answer.status == status
+            async with session.get(http.url) as answer:
+                assert answer.status == 405
+        assert await stage.home.pods.list(await stage.home.local(), everyone=True) == ()
+        assert (await slack.command(ANA, GENERAL, "/pod", "help")).ok
+
+
+async def test_every_event_is_acknowledged_although_none_is_used(stage: Stage) -> None:
+    for event in ({"type": "app_home_opened", "user": ANA}, {"type": "message", "channel": GENERAL, "text": "hi"}):
+        ack = await stage.slack.event(event)
+        assert (ack.ok, ack.retries) == (True, 0)
+
+
+async def test_an_unknown_button_is_answered(quick: Stage) -> None:
+    post = await quick.started()
+    ack = await quick.slack.click(ANA, post, "pod_open_0")
+    ack.payload["actions"], ack.payload["trigger_id"] = [{"action_id": "from_the_future", "value": "x"}], "t2"
+    assert (await quick.slack.again(ack)).ok
+    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    assert "from another version of Podkeeper" in said.text
+
+
+async def test_an_answer_after_half_an_hour_comes_directly(quick: Stage) -> None:
+    ack = await quick.slack.command(ANA, GENERAL, "/pod", "help")
+    await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    quick.slack.offset += 31 * 60
+    await quick.slack.again(ack)
+    [direct] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    assert "/pod start" in direct.text
+
+
+async def test_shutting_down_ends_all_work(tmp_path: Path, slack: SlackDouble) -> None:
+    async with staged("socket", tmp_path / "data", slack) as stage:
+        stage.home.engine.script = stage.home.engine.script.SLOW_PULL
+        await stage.pod("start hello")
+        await stage.home.engine.waiting.wait()
+    left = [task.get_name() for task in asyncio.all_tasks() if "slack" in task.get_name().lower()]
+    assert left == []
+
+
+async def test_no_secret_is_in_a_log(tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with staged("socket", tmp_path / "data", slack) as stage:
+        await stage.started("start hello --env PASSWORD=tiger")
+        post = await stage.told("start hello --env PASSWORD=tiger --cpu none")
+        assert "cpu" in post.text
+    ours = "\n".join(r.getMessage() for r in caplog.records if not r.name.startswith(("aiosqlite", "asyncio")))
+    for secret in ("tiger", slack.bot_token, slack.app_token):
+        assert secret not in ours

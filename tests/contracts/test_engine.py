@@ -1,0 +1,262 @@
+"""The contract of the engine seam: the same body for the fake and for a real Docker Engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+from aiodocker import Docker
+
+from core.engines.base import Engine, Instance
+from core.engines.docker import DockerEngine
+from core.engines.fake import FakeEngine
+from core.errors import Conflict, PodFailed
+from core.model import Pod, Stage, Upstream
+from tests.core.engines.orders import again, make_pod, make_volume, order_of, start
+from tests.parts import Images, until
+
+
+@dataclass
+class World:
+    """An engine, an image it can run, and a way into the pods."""
+
+    engine: Engine
+    image: str
+    write: Callable[[Pod, str, str], Awaitable[None]]
+    read: Callable[[Pod, str], Awaitable[str | None]]
+
+    def pod(self, **spec: object) -> Pod:
+        return make_pod(self.image, **spec)
+
+
+@pytest.fixture(params=["fake", "docker"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "fake":
+        yield await _fake()
+        return
+    images: Images = request.getfixturevalue("busybox_image")
+    engine = DockerEngine()
+    await engine.open(request.getfixturevalue("installation"))
+    async with Docker() as docker:
+        yield World(engine, images.web, _Shell(docker).write, _Shell(docker).read)
+    for instance in await engine.list():
+        await engine.terminate(make_pod(pod_id=instance.pod_id))
+    await engine.close()
+
+
+async def _fake() -> World:
+    engine = FakeEngine()
+    await engine.open("test")
+
+    async def write(pod: Pod, path: str, text: str) -> None:
+        engine.write(pod, path, text)
+
+    async def read(pod: Pod, path: str) -> str | None:
+        return engine.read(pod, path)
+
+    return World(engine, "fake/web:1", write, read)
+
+
+class _Shell:
+    """Files of a container, through its shell."""
+
+    def __init__(self, docker: Docker) -> None:
+        self._docker = docker
+
+    async def write(self, pod: Pod, path: str, text: str) -> None:
+        await self._run(pod, f"echo -n '{text}' > {path}")
+
+    async def read(self, pod: Pod, path: str) -> str | None:
+        return await self._run(pod, f"cat {path} 2>/dev/null") or None
+
+    async def _run(self, pod: Pod, command: str) -> str:
+        container = self._docker.containers.container(f"podkeeper-{pod.id}-{pod.run}")
+        execution = await container.exec(["sh", "-c", command])
+        async with execution.start(detach=False) as stream:
+            out = b""
+            while (message := await stream.read_out()) is not None:
+                out += message.data
+        return out.decode()
+
+
+async def test_a_start_tells_its_reference_before_anything_exists_and_upstreams_at_the_end(world: World) -> None:
+    pod = world.pod()
+    stages: list[Stage] = []
+    last = None
+    async for step in world.engine.start(order := order_of(world.engine, pod)):
+        if step.ref is not None:
+            assert await world.engine.inspect(pod) is None
+        stages.append(step.stage)
+        last = step
+    assert stages == sorted(stages, key=list(Stage).index)
+    assert set(stages) == {Stage.PULL, Stage.CREATE, Stage.START}
+    assert last is not None
+    assert order.address is not None
+    assert last.upstreams == {8080: Upstream(host=order.address, port=8080)}
+
+
+async def test_only_the_steps_of_the_pull_come_before_the_reference(world: World) -> None:
+    steps = await start(world.engine, world.pod())
+    refs = [step.ref for step in steps if step.ref is not None]
+    assert len(refs) == 1
+    before = [s.stage for s in steps[: [s.ref for s in steps].index(refs[0])]]
+    assert set(before) == {Stage.PULL}
+
+
+async def test_a_started_pod_is_seen_alike_by_inspect_and_list(world: World) -> None:
+    pod = world.pod()
+    steps = await start(world.engine, pod)
+    seen = await world.engine.inspect(pod)
+    assert seen is not None
+    assert seen in await world.engine.list()
+    assert (seen.pod_id, seen.run, seen.running, seen.exit_code, seen.out_of_memory) == (pod.id, 1, True, None, False)
+    assert seen.ref == next(s.ref for s in steps if s.ref)
+    assert seen.upstreams == steps[-1].upstreams
+
+
+async def test_every_verb_is_fine_when_nothing_is_there(world: World) -> None:
+    pod, engine = world.pod(volume=1), world.engine
+    for _ in range(2):
+        await engine.stop(pod)
+        await engine.terminate(pod)
+        await engine.delete_volume(make_volume())
+    await engine.halt(Instance(pod_id=pod.id, run=1, ref="podkeeper-nothing-1", running=True))
+    assert await engine.inspect(pod) is None
+    assert await engine.logs(pod, 10) == ""
+    assert (await engine.usage(pod)).memory is None
+
+
+async def test_a_stop_loses_the_container_disk_and_keeps_the_volume_disk_until_terminate(world: World) -> None:
+    pod = world.pod(volume=1)
+    await start(world.engine, pod)
+    await world.write(pod, "/disk.txt", "volatile")
+    await world.write(pod, "/workspace/kept.txt", "kept")
+    assert await world.read(pod, "/disk.txt") == "volatile"
+    await world.engine.stop(pod, 5)
+    assert await world.engine.inspect(pod) is None
+
+    pod = again(pod)
+    await start(world.engine, pod)
+    assert await world.read(pod, "/disk.txt") is None
+    assert await world.read(pod, "/workspace/kept.txt") == "kept"
+    await world.engine.terminate(pod)
+
+    pod = again(pod)
+    await start(world.engine, pod)
+    assert await world.read(pod, "/workspace/kept.txt") is None
+
+
+async def test_a_network_volume_outlives_its_pod_and_is_not_deleted_while_mounted(world: World) -> None:
+    volume = make_volume()
+    for _ in range(2):
+        await world.engine.create_volume(volume)
+    first, second = (world.pod(network_volume=volume.id, volume=1, volume_path="/data") for _ in range(2))
+    await start(world.engine, first)
+    await world.write(first, "/data/kept.txt", "kept")
+    with pytest.raises(Conflict, match="still mounted"):
+        await world.engine.delete_volume(volume)
+    await world.engine.terminate(first)
+
+    await start(world.engine, second)
+    assert await world.read(second, "/data/kept.txt") == "kept"
+    await world.engine.terminate(second)
+    for _ in range(2):
+        await world.engine.delete_volume(volume)
+
+
+async def test_a_network_volume_without_data_is_not_replaced_by_an_empty_one(world: World) -> None:
+    with pytest.raises(PodFailed, match="network volume is gone"):
+        await start(world.engine, world.pod(network_volume="nothing"))
+
+
+async def test_a_next_run_removes_what_was_left_of_the_one_before(world: World) -> None:
+    pod = world.pod()
+    await start(world.engine, pod)
+    await start(world.engine, again(pod))
+    assert await world.engine.inspect(pod) is None
+    assert [(i.run, i.running) for i in await world.engine.list() if i.pod_id == pod.id] == [(2, True)]
+
+
+async def test_a_run_that_is_already_there_is_taken_over(world: World) -> None:
+    pod, engine = world.pod(), world.engine
+    order = order_of(engine, pod)
+    first = [step async for step in engine.start(order)]
+    await world.write(pod, "/mark", "same container")
+    second = [step async for step in engine.start(order)]
+    assert second[-1] == first[-1]
+    assert await world.read(pod, "/mark") == "same container"
+
+
+async def test_a_start_given_up_after_its_reference_is_cleaned_up_by_stop(world: World) -> None:
+    pod = world.pod()
+    async with aclosing(world.engine.start(order_of(world.engine, pod))) as steps:
+        async for step in steps:
+            if step.stage is Stage.START:
+                break
+    await world.engine.stop(pod)
+    assert await world.engine.inspect(pod) is None
+
+
+async def test_a_halted_instance_is_left_there_to_look_at(world: World) -> None:
+    pod = world.pod()
+    await start(world.engine, pod)
+    seen = await world.engine.inspect(pod)
+    assert seen is not None
+    for _ in range(2):
+        await world.engine.halt(seen)
+    left = await world.engine.inspect(pod)
+    assert left is not None
+    assert not left.running
+    assert left.exit_code is not None
+    assert left.upstreams == {}
+    assert left in await world.engine.list()
+
+
+async def test_changes_tells_of_an_instance_that_ended(world: World) -> None:
+    pod = world.pod()
+    heard: set[str] = set()
+
+    async def listen() -> None:
+        async with aclosing(world.engine.changes()) as changes:
+            async for pod_id in changes:
+                heard.add(pod_id)
+
+    async def end_one() -> bool:
+        # The listener may not be on the line yet: what it misses then is not its fault.
+        await start(world.engine, pod)
+        await world.engine.stop(pod)
+        return pod.id in heard
+
+    listener = asyncio.create_task(listen())
+    await until(end_one)
+    listener.cancel()
+    await asyncio.gather(listener, return_exceptions=True)
+
+
+async def test_logs_are_the_last_lines(world: World) -> None:
+    pod = world.pod(args=("sh", "-c", "echo one; echo two; echo hello from here; exec sleep 60"))
+    await start(world.engine, pod)
+    await until(lambda: _has(world.engine, pod, "hello"))
+    last = await world.engine.logs(pod, 1)
+    assert last.startswith("hello from")
+    assert len(last.splitlines()) == 1
+    assert await world.engine.logs(pod, 0) == ""
+
+
+async def _has(engine: Engine, pod: Pod, word: str) -> bool:
+    return word in await engine.logs(pod, 100)
+
+
+async def test_addresses_begin_at_another_place_each_time(world: World) -> None:
+    first, second = world.engine.addresses(), world.engine.addresses()
+    assert first is not None
+    assert second is not None
+    one, other = list(first), list(second)
+    assert one[0] != other[0]
+    assert set(one) == set(other)
+    assert len(set(one)) == len(one) >= 1000
+
+
+async def test_a_check_is_one_sentence(world: World) -> None:
+    assert "ngine" in await world.engine.check()

@@ -1,0 +1,212 @@
+"""What every room expects of claims, events, counters, volumes and registries, on each database."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.model import (
+    Credential,
+    Draft,
+    PortTraffic,
+    Role,
+    Status,
+    Traffic,
+)
+from core.store import Store
+from core.store.store import Person
+from tests.stores import DRAFT, NOW, a_pod, a_volume, spec
+
+LATER = NOW + timedelta(minutes=5)
+
+
+# claims
+
+
+async def test_claims_take_the_first_free_and_give_back_what_was_held(store: Store, ann: Person) -> None:
+    one, _ = await store.add_pod(a_pod(ann, 1), DRAFT, stem=None, limit=5)
+    two, _ = await store.add_pod(a_pod(ann, 2), DRAFT, stem=None, limit=5)
+    there = ["a", "b", "a", "c"]
+    assert await store.claim(one.id, "gpu", there, 2) == ("a", "b")
+    assert await store.claim(two.id, "address", there, 1) == ("a",)
+    assert await store.claim(two.id, "gpu", there, 2) is None
+    assert await store.claim(two.id, "gpu", iter(there), 1) == ("c",)
+    assert await store.claim(one.id, "gpu", there, 1) == ("a",)
+    assert await store.claimed("gpu") == {"a": one.id, "c": two.id}
+    assert await store.claim(one.id, "gpu", [], 0) == ()
+    assert await store.claimed("gpu") == {"c": two.id}
+
+
+async def test_a_pod_at_rest_can_claim_nothing(store: Store, ann: Person) -> None:
+    pod, _ = await store.add_pod(a_pod(ann, status=Status.EXITED), DRAFT, stem=None, limit=5)
+    for pod_id in (pod.id, "another"):
+        with pytest.raises(Conflict, match="can hold no gpu"):
+            await store.claim(pod_id, "gpu", ["a"], 1)
+
+
+async def test_a_thing_is_never_claimed_twice(store: Store, ann: Person) -> None:
+    for number in range(12):
+        await store.add_pod(a_pod(ann, number), DRAFT, stem=None, limit=99)
+    devices = [f"GPU-{n}" for n in range(10)]
+    got = await asyncio.gather(*(store.claim(pod.id, "gpu", devices, 2) for pod in await store.pods()))
+    held = [device for one in got if one is not None for device in one]
+    assert sorted(held) == sorted(devices)
+    assert got.count(None) == 7
+
+
+# events
+
+
+async def test_events_are_read_after_a_number_and_forgotten_by_time(store: Store, ann: Person) -> None:
+    pod, _ = await store.add_pod(a_pod(ann), DRAFT, stem=None, limit=5)
+    orphan = Draft(kind="pod.orphan", actor="reconciler", via="reconciler", data={"ref": "c9"})
+    said = await store.record("norowforthisid", "default", 3, orphan, LATER)
+    assert (said.seq, said.pod_id, said.status, said.run, said.at) == (2, "norowforthisid", None, 3, LATER)
+    assert await store.events(1) == (said,)
+    assert [event.seq for event in await store.events(0, limit=1)] == [1]
+    assert [event.seq for event in await store.events(0, pod_id=pod.id)] == [1]
+    await store.forget_events(LATER)
+    assert await store.events(0) == (said,)
+    await store.forget_events(LATER + timedelta(seconds=1))
+    assert await store.events(0) == ()
+    assert await store.last_event() == 2
+    assert (await store.record("x", "default", 1, orphan, LATER)).seq == 3
+
+
+async def test_a_tailer_misses_nothing_while_many_write(store: Store) -> None:
+    seen: list[int] = []
+    writers = 50
+
+    async def tail() -> None:
+        while len(seen) < writers * 2:
+            seen.extend(event.seq for event in await store.events(seen[-1] if seen else 0, limit=7))
+
+    async def write(number: int) -> None:
+        for _ in range(2):
+            await store.record(f"pod{number}", "default", 1, DRAFT, NOW)
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        for number in range(writers):
+            tasks.create_task(write(number))
+        await tail()
+    assert seen == list(range(1, writers * 2 + 1))
+
+
+async def test_a_cursor_is_remembered(store: Store) -> None:
+    assert await store.cursor("slack") is None
+    for seq in (4, 9):
+        await store.save_cursor("slack", seq)
+        assert await store.cursor("slack") == seq
+    assert await store.cursor("mcp") is None
+
+
+async def test_a_key_is_new_once_within_a_day(store: Store) -> None:
+    long = "k" * 10_000
+    answers = await asyncio.gather(*(store.first_time(long, NOW) for _ in range(10)))
+    assert sorted(answers) == [False] * 9 + [True]
+    assert await store.first_time("\x00 \ud800", NOW)
+    assert not await store.first_time(long, NOW + timedelta(days=1))
+    assert await store.first_time(long, NOW + timedelta(days=1, seconds=1))
+
+
+# counters
+
+
+async def test_the_last_look_at_the_counters_is_remembered(store: Store) -> None:
+    first = Traffic(generation="g1", ports={"p-80": PortTraffic(completed=1, bytes=1 << 40), "q-80": PortTraffic()})
+    await store.save_traffic({"p-80": 1, "q-80": 1}, first)
+    assert await store.seen_traffic() == {key: ("g1", reading) for key, reading in first.ports.items()}
+    second = Traffic(generation="g2", ports={"p-80": PortTraffic(completed=2), "r-80": PortTraffic(completed=5)})
+    await store.save_traffic({"p-80": 1, "q-80": 1}, second)
+    # q was not in the reading, r has no run.
+    kept = {"p-80": ("g2", second.ports["p-80"]), "q-80": ("g1", first.ports["q-80"])}
+    assert await store.seen_traffic() == kept
+    await store.save_traffic({"p-80": 2}, second)
+    await store.forget_traffic(["q-80", "never-seen"])
+    await store.forget_traffic([])
+    assert await store.seen_traffic() == {"p-80": kept["p-80"]}
+
+
+# network volumes
+
+
+async def test_a_volume_is_listed_with_the_pods_that_name_it(store: Store, ann: Person) -> None:
+    volume = a_volume(ann)
+    assert await store.add_volume(volume) == volume
+    for number in (1, 2):
+        pod = a_pod(ann, number, spec=spec(network_volume=volume.id))
+        await store.add_pod(pod, DRAFT, stem=None, limit=5)
+    (listed,) = await store.volumes("default")
+    assert listed == volume.model_copy(update={"attached_to": (a_pod(ann, 1).id, a_pod(ann, 2).id)})
+    assert await store.volumes("elsewhere") == ()
+
+
+async def test_a_volume_in_use_stays_and_one_that_is_free_goes_and_may_come_back(store: Store, ann: Person) -> None:
+    volume = await store.add_volume(a_volume(ann))
+    pod, _ = await store.add_pod(a_pod(ann, spec=spec(network_volume="vol1")), DRAFT, stem=None, limit=5)
+    assert await store.move(pod.id, 1, {Status.PROVISIONING}, Status.ERROR, LATER, DRAFT)
+    with pytest.raises(Conflict, match=rf"used by pod-1 \({pod.id}\)"):
+        await store.remove_volume("default", "models")
+    assert await store.move(pod.id, 1, {Status.ERROR}, Status.TERMINATED, LATER, DRAFT)
+    assert await store.remove_volume("default", "models") == volume
+    assert await store.volumes("default") == ()
+    ended = await store.pod(pod.id)
+    assert ended is not None
+    assert ended.spec.network_volume == "vol1"
+    assert await store.add_volume(volume) == volume
+    assert await store.remove_volume("default", "vol1") == volume
+
+
+async def test_volume_names_are_unique_and_an_unknown_one_is_answered_with_those_there_are(
+    store: Store, ann: Person
+) -> None:
+    with pytest.raises(NotFound, match="There are none yet"):
+        await store.remove_volume("default", "models")
+    await store.add_volume(a_volume(ann))
+    with pytest.raises(Conflict, match="'models' already"):
+        await store.add_volume(a_volume(ann, "models", "vol2"))
+    await store.add_volume(a_volume(ann, "data", "vol3"))
+    for wrong in ("modles", "\x00", "\ud800", "x" * 10_000):
+        with pytest.raises(NotFound, match="There are: data, models") as refused:
+            await store.remove_volume("default", wrong)
+        assert len(str(refused.value)) < 300
+    with pytest.raises(NotFound):
+        await store.remove_volume("elsewhere", "models")
+
+
+async def test_a_volume_is_not_removed_under_a_pod_that_is_just_added(store: Store, ann: Person) -> None:
+    for round_ in range(5):
+        volume = await store.add_volume(a_volume(ann, f"v{round_}", f"id{round_}"))
+        pod = a_pod(ann, round_, spec=spec(network_volume=volume.id))
+        added, removed = await asyncio.gather(
+            store.add_pod(pod, DRAFT, stem=None, limit=99),
+            store.remove_volume("default", volume.id),
+            return_exceptions=True,
+        )
+        assert (isinstance(added, NotFound), isinstance(removed, Conflict)) in ((True, False), (False, True))
+
+
+# registries
+
+
+async def test_a_credential_is_found_however_the_host_is_written(store: Store) -> None:
+    hosts = {"GHCR.io": "ghcr.io", "https://index.docker.io/v1/": "docker.io", "127.0.0.1:5000": "127.0.0.1:5000"}
+    for written, host in hosts.items():
+        saved = await store.save_registry(Credential(host=written, username="ann", secret="s3cr3t-ü"), NOW)
+        assert (saved.host, saved.username, saved.created_at) == (host, "ann", NOW)
+        assert await store.credential(written) == Credential(host=host, username="ann", secret="s3cr3t-ü")
+    assert [one.host for one in await store.registries()] == sorted(hosts.values())
+    await store.save_registry(Credential(host="ghcr.io", username="bob", secret="other"), LATER)
+    assert await store.credential("ghcr.io") == Credential(host="ghcr.io", username="bob", secret="other")
+    assert await store.remove_registry("Docker.IO")
+    assert not await store.remove_registry("docker.io")
+    assert await store.credential("docker.io") is None
+    for wrong in ("two words", "a\x00b", "-", "x" * 10_000, "ghcr.io:port"):
+        with pytest.raises(InvalidInput, match="not the host of a registry"):
+            await store.save_registry(Credential(host=wrong, username="a", secret="b"), NOW)
+
+
+async def test_text_that_cannot_be_stored_is_refused_in_words(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="cannot be stored"):
+        await store.person("default", "slack", "T1:U1", "half \ud800", Role.MEMBER, NOW)

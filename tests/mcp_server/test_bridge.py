@@ -1,0 +1,103 @@
+"""`podkeeper mcp` as an assistant runs it: a process of its own, spoken to over stdin and stdout."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from mcp import Client, StdioServerParameters
+
+from core.engines.fake import Script
+from tests.houses import FakeHouse
+from tests.mcp_server.conftest import TOKEN, Served, data, refusal, serving
+from tests.parts import free_port
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "import asyncio, sys; from mcp_server.bridge import serve_stdio; asyncio.run(serve_stdio(*sys.argv[1:]))"
+
+
+def bridge(url: str, token: str = TOKEN) -> StdioServerParameters:
+    return StdioServerParameters(command=sys.executable, args=["-c", PROGRAM, url, token], cwd=ROOT)
+
+
+async def test_it_hands_tools_and_calls_on(served: Served, home: FakeHouse, mode: str) -> None:
+    notes: list[tuple[float, float | None, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        notes.append((progress, total, message))
+
+    async with Client(bridge(served.url), mode=mode) as client:
+        assert client.instructions is not None
+        assert len((await client.list_tools()).tools) == 12
+        started = await client.call_tool("pod_start", {"template": "hello"}, progress_callback=note)
+        assert (data(started)["status"], data(started)["via"]) == ("RUNNING", "mcp")
+        assert "pod_list" in refusal(await client.call_tool("pod_get", {"pod": "nope"}))
+        home.engine.script = Script.NO_IMAGE
+        assert "pod_logs" in refusal(await client.call_tool("pod_start", {"template": "hello"}))
+    # The very last note may be overtaken by the result.
+    assert len(notes) > 2
+    assert notes == sorted(notes)
+
+
+async def test_it_waits_for_a_service_that_is_not_there_yet(home: FakeHouse, mode: str) -> None:
+    port = free_port()
+    async with Client(bridge(f"http://127.0.0.1:{port}"), mode=mode) as client:
+        assert len((await client.list_tools()).tools) == 12
+        for _ in range(2):
+            told = refusal(await client.call_tool("pod_list"))
+            assert "make up" in told
+            assert "podkeeper up" in told
+        async with serving(home, port):
+            assert data(await client.call_tool("pod_list"))["total"] == 0
+        assert "podkeeper up" in refusal(await client.call_tool("pod_list"))
+
+
+async def test_it_says_that_the_token_is_refused(served: Served) -> None:
+    async with Client(bridge(served.url, "wrong")) as client:
+        assert "PODKEEPER_TOKEN" in refusal(await client.call_tool("pod_list"))
+
+
+async def test_cancelling_through_it_does_not_cancel_the_start(served: Served, home: FakeHouse, mode: str) -> None:
+    home.engine.script = Script.SLOW_PULL
+    async with Client(bridge(served.url), mode=mode) as client:
+        call = asyncio.create_task(client.call_tool("pod_start", {"template": "hello", "wait_seconds": 300}))
+        await asyncio.wait_for(home.engine.waiting.wait(), 20)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        home.engine.proceed.set()
+        pod = data(await client.call_tool("pod_get", {"pod": "hello-1", "wait_seconds": 20}))
+    assert pod["status"] == "RUNNING"
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[asyncio.subprocess.Process]:
+    """The bridge with nobody behind it, spoken to by hand."""
+    pipe = asyncio.subprocess.PIPE
+    url = f"http://127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, url, TOKEN, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def test_it_ends_with_its_input_and_writes_nothing_of_its_own() -> None:
+    async with running() as process:
+        out, err = await asyncio.wait_for(process.communicate(b""), 20)
+        assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_an_interrupt_ends_it_at_once() -> None:
+    async with running() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        await asyncio.wait_for(process.stdout.readline(), 20)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGINT

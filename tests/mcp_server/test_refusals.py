@@ -1,0 +1,123 @@
+"""Bad input at the MCP door: each gets a sentence that names the field or the next tool, and nothing leaks."""
+
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from mcp import Client
+
+from core.templates import Catalog
+from mcp_server.server import build
+from tests.houses import FakeHouse, fake_house
+from tests.mcp_server.conftest import ERAS, Opener, data, refusal
+
+LONG = "x" * 10_000
+CONTROL = "a\x00b\x1b[31m\r\nc"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        ("pod_start", {"template": "helo"}, ["hello", "template_list"]),
+        ("pod_start", {"template": LONG}, ["template:", "63", "pod_start"]),
+        ("pod_start", {"template": CONTROL}, ["No template", "template_list"]),
+        ("pod_start", {}, ["template:", "required"]),
+        ("pod_start", {"template": "hello", "name": "Bad Name"}, ["name:", "lowercase", "pod_start"]),
+        ("pod_start", {"template": "hello", "memory": "10XB"}, ["memory:", "512m"]),
+        ("pod_start", {"template": "hello", "memory": LONG}, ["memory:"]),
+        ("pod_start", {"template": "hello", "cpu": 0}, ["cpu:", "0.01"]),
+        ("pod_start", {"template": "hello", "cpu": "many"}, ["cpu:", "number"]),
+        ("pod_start", {"template": "hello", "gpu": "A100:2"}, ["pod_start"]),
+        ("pod_start", {"template": "hello", "idle": "soon"}, ["idle:", "30m"]),
+        ("pod_start", {"template": "hello", "wait_seconds": 301}, ["wait_seconds:", "300"]),
+        ("pod_start", {"template": "hello", "wait_seconds": "long"}, ["wait_seconds:", "integer"]),
+        ("pod_start", {"template": "hello", "env": {"A B": "1"}}, ["env:", "'A B'"]),
+        ("pod_start", {"template": "hello", "env": {"PODKEEPER_POD_ID": "1"}}, ["env:", "PODKEEPER_POD_ID"]),
+        ("pod_start", {"template": "hello", "env": {"A": 1}}, ["env.A:", "string"]),
+        ("pod_start", {"template": "hello", "memmory": "8g"}, ["memmory", "memory", "Allowed"]),
+        ("pod_get", {"pod": "nope"}, ["No pod", "pod_list"]),
+        ("pod_get", {"pod": LONG}, ["pod:", "63"]),
+        ("pod_get", {"pod": CONTROL}, ["No pod", "pod_list"]),
+        ("pod_get", {"pod": ""}, ["pod:"]),
+        ("pod_get", {"pod": "nope", "wait_seconds": -1}, ["wait_seconds:", "0"]),
+        ("pod_get", {"pod": "nope", LONG: 1}, ["no such argument", "Allowed: pod, wait_seconds"]),
+        ("pod_logs", {"pod": "nope", "tail": 1001}, ["tail:", "1000"]),
+        ("pod_list", {"limit": 0}, ["limit:", "1"]),
+        ("pod_stop", {"pod": "nope"}, ["pod_list"]),
+        ("pod_resume", {"pod": "nope"}, ["pod_list"]),
+        ("pod_restart", {"pod": "nope"}, ["pod_list"]),
+        ("pod_terminate", {"pod": "nope"}, ["pod_list"]),
+        ("volume_create", {"name": "../up"}, ["name:", "volume_create"]),
+        ("volume_create", {"name": "v", "size": "big"}, ["size:"]),
+        ("nothing", {}, ["Unknown tool"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
+)
+async def test_bad_input(
+    opened: Opener, home: FakeHouse, tool: str, arguments: dict[str, Any], words: list[str]
+) -> None:
+    async with opened() as client:
+        said = refusal(await client.call_tool(tool, arguments))
+        assert data(await client.call_tool("pod_list"))["total"] == 0
+    for word in words:
+        assert word in said
+    assert len(said) < 700
+    assert said.isprintable()
+    assert "Error executing tool" not in said
+    assert "pydantic" not in said
+
+
+async def test_an_ambiguous_pod_lists_the_candidates(opened: Opener, home: FakeHouse) -> None:
+    first, second = await home.started(), await home.started()
+    async with opened() as client:
+        said = refusal(await client.call_tool("pod_stop", {"pod": "hello"}))
+    assert first.id in said
+    assert second.id in said
+
+
+async def test_a_full_quota_says_what_to_stop(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", max_pods_per_user=1) as home:
+        await home.started()
+        for mode in ERAS.values():
+            async with Client(build(home.house.services), mode=mode) as client:
+                said = refusal(await client.call_tool("pod_start", {"template": "hello"}))
+            assert "pod_list" in said
+            assert "pod_stop" in said
+
+
+async def test_an_engine_that_is_away(opened: Opener, home: FakeHouse) -> None:
+    home.engine.down = True
+    async with opened() as client:
+        said = refusal(await client.call_tool("pod_start", {"template": "hello"}))
+        assert "does not answer" in said
+        assert "in a minute" in said
+
+
+async def test_a_name_that_is_taken(opened: Opener, home: FakeHouse) -> None:
+    await home.started(name="mine")
+    async with opened() as client:
+        said = refusal(await client.call_tool("pod_start", {"template": "hello", "name": "mine"}))
+    assert "another name" in said
+
+
+@pytest.mark.parametrize("mode", ERAS.values(), ids=ERAS)
+async def test_a_bug_of_ours_shows_a_reference_only(
+    home: FakeHouse, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A catalog that is none stands for any bug inside.
+    broken = replace(home.house.services, templates=cast(Catalog, None))
+    async with Client(build(broken), mode=mode) as client:
+        with caplog.at_level(logging.ERROR):
+            said = refusal(await client.call_tool("template_list"))
+        assert data(await client.call_tool("pod_list"))["total"] == 0
+    found = re.search(r"reference ([0-9a-f]{8})", said)
+    assert found is not None
+    assert "NoneType" not in said
+    assert "Traceback" not in said
+    [record] = [record for record in caplog.records if record.name == "podkeeper.mcp"]
+    assert found[1] in record.getMessage()
+    assert record.exc_info is not None
+    assert "NoneType" in str(record.exc_info[1])
