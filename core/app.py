@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # pyright: ignore[reportMissingTypeStubs]
 
@@ -105,12 +106,22 @@ def envoy_gateway(settings: Settings) -> Gateway:
     )
 
 
+def make_data_dir(path: Path) -> None:
+    """The data directory, for this account only; Unavailable when it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"The data directory {path} cannot be made: {error.strerror}. Name another one in PODKEEPER_DATA_DIR."
+        ) from None
+
+
 def local_token(settings: Settings) -> str:
     """The token that the terminal and local assistants use: `PODKEEPER_TOKEN`, or the token file, made when missing."""
     if settings.token is not None:
         return settings.token.get_secret_value()
     path = settings.token_file
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(path.parent)
     with contextlib.suppress(FileExistsError):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
@@ -132,7 +143,7 @@ async def running(
     AlreadyRunning when another process leads on this data; Unavailable when the database or the gateway cannot be
     opened. An engine that is down is waited for: `missing()` says so meanwhile.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(settings.data_dir)
     engine = engine or docker_engine()
     gateway = gateway or envoy_gateway(settings)
     async with AsyncExitStack() as stack:

@@ -1,0 +1,1 @@
+"""The front desk: the `podkeeper` command, and the composition of the service."""

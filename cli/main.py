@@ -1,0 +1,130 @@
+"""The `podkeeper` command: its verbs, and one clear paragraph for everything that goes wrong."""
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import traceback
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from platformdirs import user_data_path
+
+from cli import pods, registries, volumes
+from cli.output import Failed, complain, print_json
+from core.errors import InvalidInput, PodError
+from core.settings import Settings
+
+app = typer.Typer(
+    name="podkeeper",
+    help="Pods you start from Slack or from an AI assistant, that stop themselves when nobody uses them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(pods.app, name="pod")
+app.add_typer(volumes.app, name="volume")
+app.add_typer(registries.app, name="registry")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(installed("podkeeper"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Pods you start from Slack or from an AI assistant, that stop themselves when nobody uses them."""
+
+
+@app.command()
+def up() -> None:
+    """Run the service in the foreground: pod service, gateway, MCP, and Slack where it is set up."""
+    from cli.up import serve
+
+    asyncio.run(serve(Settings.load()))
+
+
+@app.command()
+def mcp() -> None:
+    """Speak MCP on stdin and stdout, for assistants that start their servers themselves; needs a running service."""
+    from core.app import local_token
+    from mcp_server.bridge import serve_stdio
+
+    settings = Settings.load()
+    if sys.stdin.isatty():
+        complain("This speaks MCP on standard input and output: an assistant starts it (docs/mcp.md). Ctrl-C ends it.")
+    # The token is made if need be, so that an assistant which starts before the service already holds the right one.
+    asyncio.run(serve_stdio(settings.service_url, local_token(settings)))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Check everything the service needs, and say how to mend what is wrong."""
+    from cli.doctor import examine
+
+    checks = asyncio.run(examine(Settings.load()))
+    good = all(check.ok for check in checks)
+    if as_json:
+        print_json({"ok": good, "checks": [check.document() for check in checks]})
+    else:
+        for check in checks:
+            typer.echo(check.line())
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def token() -> None:
+    """Print the local token, which the terminal and local assistants use. Whoever has it is an admin."""
+    from core.app import local_token
+
+    typer.echo(local_token(Settings.load()))
+
+
+def run() -> NoReturn:
+    """The entry point. Ends with 0, 1 (it failed), 2 (it was asked wrongly) or 130 (interrupted)."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        app(standalone_mode=True)
+    except InvalidInput as error:
+        complain(str(error))
+        sys.exit(2)
+    except (PodError, Failed) as error:
+        complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception:
+        complain(_our_fault())
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _our_fault() -> str:
+    """Write the traceback where its finder, and nobody else, can read it, and say where."""
+    reference = secrets.token_hex(2).upper()
+    # Not from Settings: reading them may be what failed.
+    said = os.environ.get("PODKEEPER_DATA_DIR")
+    path = (Path(said) if said else user_data_path("podkeeper")) / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "w") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} ref {reference}\n{traceback.format_exc()}\n")
+    except OSError:
+        return f"Something went wrong on our side ({sys.exc_info()[0]}), and no log of it could be written."
+    return f"Something went wrong on our side (ref {reference}). The details are in {path}."
