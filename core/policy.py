@@ -49,7 +49,8 @@ def may_do(pod: Pod, action: Action) -> None:
             f"{pod.name} has a network volume, and such a pod cannot be stopped, only terminated. "
             f"Terminating keeps the data on the network volume; only the container disk is lost."
         )
-    instead = f" You can {' or '.join(pod.actions)} it." if pod.actions else ""
+    *most, last = pod.actions or ("",)
+    instead = f" You can {', '.join(most)}{' or ' if most else ''}{last} it." if pod.actions else ""
     raise Conflict(f"{pod.name} {_STATE[pod.status]} ({pod.status}), so it cannot {action} now.{instead}")
 
 
