@@ -1,4 +1,4 @@
-"""Notices: when a pod ends and nobody asked for it, its owner is told, with a button that starts it again."""
+"""Notices: an end that nobody asked for, or that the engine refuses, is told to the owner, with a way on."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from slack_sdk.errors import SlackApiError
 from bot.live import Live
 from bot.post import UNREACHABLE, Poster, refusal
 from bot.tasks import report
-from bot.views import notice
+from bot.views import notice, problem
 from core.errors import PodError
 from core.model import Cause, Event
 from core.service import Services
@@ -63,7 +63,7 @@ class Notices:
 
     async def _tell(self, event: Event) -> None:
         what = self._worth_telling(event)
-        if what is None:
+        if what is None and event.kind != "pod.stop_failed":
             return
         pod = await self._services.pods.of_event(event)
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
@@ -71,7 +71,8 @@ class Notices:
             return
         _, _, user = owner.partition(":")
         reason = str(event.data.get("reason") or "no reason is known")
-        await self._poster.direct(user, notice(self._live.look(pod), reason, what))
+        told = notice(self._live.look(pod), reason, what) if what is not None else problem(reason)
+        await self._poster.direct(user, told)
 
     def _worth_telling(self, event: Event) -> str | None:
         """What to say of it; None for what somebody asked for, or sees already in a live message."""

@@ -45,7 +45,8 @@ class Start:
         if there is None:
             await self._engine.stop(pod, grace=10)
         order = await make_order(pod, self._store, self._engine, keep_claims=there is not None)
-        pod = await self._save(pod, gpus=order.gpus)
+        if order.gpus != pod.gpus:
+            pod = await self._save(pod, gpus=order.gpus)
         pod = await self._on_engine(pod, order.model_copy(update={"pod": pod}))
         await self._until_ready(pod)
         await self._gateway.apply(routes_of(pod, RouteState.LIVE))

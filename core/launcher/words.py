@@ -27,5 +27,8 @@ async def with_last_lines(reason: str, engine: Engine, pod: Pod) -> str:
         lines = (await engine.logs(pod, 5)).strip()
     except PodError:
         return reason
+    for value in pod.spec.env.values():
+        # What somebody handed over as a secret may be printed by the program; this text goes into rows and messages.
+        lines = lines.replace(value, "…") if len(value) >= 6 else lines
     clean = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in lines[-600:])
     return f"{reason}\nLast lines:\n{clean}" if clean else reason

@@ -1,6 +1,6 @@
 """Claims and counters in the store: what a pod holds for itself alone, and what was last counted on its ports."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from sqlalchemy import select
@@ -32,8 +32,7 @@ class Claims(Topic):
                 )
             await conn.execute(claims.delete().where(claims.c.pod_id == pod_id, claims.c.kind == kind))
             taken = set((await conn.execute(select(claims.c.value).where(claims.c.kind == kind))).scalars())
-            free = (value for value in dict.fromkeys(candidates) if value not in taken)
-            chosen = tuple(islice(free, count))
+            chosen = tuple(islice(_free(candidates, taken), count))
             if len(chosen) < count:
                 return None
             if chosen:
@@ -91,3 +90,11 @@ class Counters(Topic):
     async def _readings(self) -> dict[str, tuple[int, str, PortTraffic]]:
         async with self._db.read() as conn:
             return {row.key: (row.run, row.generation, row.reading) for row in await conn.execute(select(readings))}
+
+
+def _free(candidates: Iterable[str], taken: set[str]) -> Iterator[str]:
+    """Those that nobody holds, each once; no further than asked for, since a network has thousands of addresses."""
+    for value in candidates:
+        if value not in taken:
+            taken.add(value)
+            yield value

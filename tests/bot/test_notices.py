@@ -53,6 +53,18 @@ async def test_an_end_by_itself_is_told_with_its_last_lines(quick: Stage) -> Non
     assert notice.buttons == ["Start again", "Terminate…"]
 
 
+async def test_a_stop_that_fails_is_told_and_never_called_stopped(quick: Stage) -> None:
+    await quick.started("start hello --name demo")
+    quick.home.engine.stop_fails = True
+    quick.home.clock.forward(minutes=31)
+    await quick.home.house.reaper.tick(quick.home.clock())
+    [told] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    assert told.text.startswith("Could not stop demo; it may still be running and will be tried again.")
+    quick.home.engine.stop_fails = False
+    _, done = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+    assert "`demo` was stopped" in done.text
+
+
 async def test_a_clean_end_is_told(quick: Stage) -> None:
     await quick.started("start hello --name demo")
     quick.home.engine.die((await quick.only_pod()).id, code=0)

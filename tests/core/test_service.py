@@ -19,7 +19,7 @@ from core.errors import (
     QuotaExceeded,
     Unavailable,
 )
-from core.model import Action, Gpu, Stage, Status
+from core.model import Action, Gpu, Pod, Stage, Status
 from core.service import StartRequest
 from tests.houses import FakeHouse, fake_house
 
@@ -401,6 +401,20 @@ async def test_secrets_of_a_pod_are_in_no_event_and_no_repr(home: FakeHouse) -> 
     events = await home.house._store.events(0)  # pyright: ignore[reportPrivateUsage]
     assert events
     assert "hf_very_secret" not in repr(events)
+
+
+class TalkativeEngine(FakeEngine):
+    """Its pods print their environment before they fail."""
+
+    async def logs(self, pod: Pod, tail: int) -> str:
+        return f"HF_TOKEN={pod.spec.env['HF_TOKEN']} is not accepted"
+
+
+async def test_a_secret_that_the_pod_printed_is_masked_in_the_reason(tmp_path: Path) -> None:
+    engine = TalkativeEngine(script=Script.EXITS)
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        pod = await home.started(env={"HF_TOKEN": "hf_very_secret"})
+        assert (pod.reason or "").endswith("HF_TOKEN=… is not accepted")
 
 
 async def test_logs_are_asked_for_within_bounds(home: FakeHouse) -> None:
