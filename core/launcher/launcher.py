@@ -103,7 +103,12 @@ class Launcher:
     async def _alone(self, pod: Pod, work: Callable[[Pod], Awaitable[None]], former: asyncio.Task[None] | None) -> None:
         if former is not None:
             former.cancel()
-            await asyncio.wait([former])
+            try:
+                await asyncio.wait([former])
+            except asyncio.CancelledError:
+                # Whoever comes after us waits for us, and must not begin before the one before us has ended.
+                await asyncio.wait([former])
+                raise
         try:
             await work(pod)
         except Superseded:

@@ -218,6 +218,21 @@ async def test_a_container_that_is_made_after_its_start_was_broken_off_is_remove
         assert await engine.list() == ()
 
 
+async def test_a_terminate_after_a_stop_after_a_start_waits_for_both(tmp_path: Path) -> None:
+    engine = LateEngine()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        me = await home.local()
+        pod = await home.pods.start(me, StartRequest(template="hello"))
+        await engine.waiting.wait()
+        await home.pods.stop(me, pod.id)
+        asyncio.get_running_loop().call_later(0.2, engine.proceed.set)
+        await home.pods.terminate(me, pod.id)
+        pod = await home.after(pod)
+        await engine.making
+        assert pod.status is Status.TERMINATED
+        assert await engine.list() == ()
+
+
 @pytest.mark.parametrize("script", [Script.SLOW_PULL, Script.SLOW_START])
 async def test_a_terminate_during_a_start_leaves_nothing_alive(home: FakeHouse, script: Script) -> None:
     home.engine.script = script
