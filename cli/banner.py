@@ -1,6 +1,8 @@
 """What `podkeeper up` says when it is ready: where everything is, and what to do next."""
 
-import shutil
+import json
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,12 +10,14 @@ from cli.serve import Faces
 from core.app import House
 from core.settings import Settings
 
+SHARED = ("PODKEEPER_DATA_DIR", "PODKEEPER_LISTEN", "PODKEEPER_URL")
+
 
 async def banner(house: House, settings: Settings, faces: Faces) -> str:
     """A screenful for a newcomer."""
-    url = settings.service_url
-    command = _command()
-    authorization = f"Authorization: Bearer $({command} token)"
+    url, command, shared = settings.service_url, _command(), _shared()
+    here = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in shared.items()), shlex.quote(command)])
+    authorization = f"Authorization: Bearer $({here} token)"
     scheme, port = settings.public_proxy
     lines = [
         "",
@@ -24,11 +28,11 @@ async def banner(house: House, settings: Settings, faces: Faces) -> str:
         *(f"  {line}" for line in await house.describe()),
         "",
         "Start a first pod, in a second terminal:",
-        f"  {command} pod start hello",
+        f"  {here} pod start hello",
         "",
         "Connect an assistant:",
         f'  Claude Code     claude mcp add --transport http podkeeper {url}/mcp --header "{authorization}"',
-        f'  Claude Desktop  {{"mcpServers": {{"podkeeper": {{"command": "{command}", "args": ["mcp"]}}}}}}',
+        f"  Claude Desktop  {_stdio(command, shared)}",
         "",
         *_slack(settings, faces),
         *(f"Left out: {problem}" for problem in house.problems),
@@ -50,7 +54,18 @@ def _slack(settings: Settings, faces: Faces) -> list[str]:
     return [*lines, ""]
 
 
+def _stdio(command: str, shared: dict[str, str]) -> str:
+    """What Claude Desktop, Cursor and others, which start their servers themselves, want in their settings."""
+    entry: dict[str, object] = {"command": command, "args": ["mcp"], **({"env": shared} if shared else {})}
+    return json.dumps({"mcpServers": {"podkeeper": entry}}, ensure_ascii=False)
+
+
 def _command() -> str:
-    """How this installation's command is called from another shell."""
-    here = Path(sys.argv[0]).resolve()
-    return "podkeeper" if shutil.which("podkeeper") else str(here)
+    """This installation's command by its full path: an assistant has another PATH than this shell."""
+    beside = Path(sys.executable).with_name("podkeeper")
+    return str(beside if beside.exists() else Path(sys.argv[0]).resolve())
+
+
+def _shared() -> dict[str, str]:
+    """Settings that another process on this machine needs as well to find this service; no secrets."""
+    return {name: os.environ[name] for name in SHARED if os.environ.get(name)}

@@ -1,37 +1,41 @@
 """The terminal's way to the running service: over MCP, as every other assistant."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.output import Failed
-from core.settings import Settings
 from mcp_server.client import NotServing, OnProgress, PodClient, ToolFailed, connect
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 T = TypeVar("T")
 
 
-def door(settings: Settings) -> tuple[str, str]:
+def door(settings: "Settings") -> tuple[str, str]:
     """Address and token of the running service. Failed when there is no token, since then nothing has run here yet."""
     if settings.token is not None:
         return settings.service_url, settings.token.get_secret_value()
     try:
         return settings.service_url, settings.token_file.read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Failed(
-            f"No Podkeeper has run with {settings.data_dir} yet. Start it with `make up` or `podkeeper up`, or set "
-            f"PODKEEPER_URL and PODKEEPER_TOKEN to reach one elsewhere."
+            f"No Podkeeper has run with the data directory {settings.data_dir} yet. Start it with `make up` or "
+            f"`podkeeper up`; for one with another data directory set PODKEEPER_DATA_DIR, for one elsewhere "
+            f"PODKEEPER_URL and PODKEEPER_TOKEN."
         ) from None
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no text"
         raise Failed(
-            f"The token file {settings.token_file} cannot be read ({error.strerror}). Run this as the user who runs "
+            f"The token file {settings.token_file} cannot be read ({reason}). Run this as the user who runs "
             f"Podkeeper, or set PODKEEPER_TOKEN."
         ) from None
 
 
 async def is_ours(url: str) -> bool:
     """Whether a Podkeeper answers there."""
+    import httpx
+
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
             return (await client.get(f"{url}/healthz")).json() == {"status": "alive"}
@@ -41,6 +45,8 @@ async def is_ours(url: str) -> bool:
 
 async def with_service(work: Callable[[PodClient], Awaitable[T]]) -> T:
     """Connect, work, and turn what goes wrong into Failed."""
+    from core.settings import Settings
+
     url, token = door(Settings.load())
     try:
         async with connect(url, token) as client:

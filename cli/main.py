@@ -6,23 +6,21 @@ import os
 import secrets
 import sys
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from platformdirs import user_data_path
 
 from cli import pods, registries, volumes
 from cli.output import Failed, complain, print_json
 from core.errors import InvalidInput, PodError
-from core.settings import Settings
+from core.units import shorten
 
 app = typer.Typer(
     name="podkeeper",
     help="Pods you start from Slack or from an AI assistant, that stop themselves when nobody uses them.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,16 +31,22 @@ app.add_typer(volumes.app, name="volume")
 app.add_typer(registries.app, name="registry")
 
 
-def _version(asked: bool) -> None:
+def _installed() -> str:
+    from importlib.metadata import version
+
+    return version("podkeeper")
+
+
+def _say_version(asked: bool) -> None:
     if asked:
-        typer.echo(installed("podkeeper"))
+        typer.echo(f"podkeeper {_installed()}")
         raise typer.Exit
 
 
 @app.callback()
 def root(
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Pods you start from Slack or from an AI assistant, that stop themselves when nobody uses them."""
@@ -52,6 +56,7 @@ def root(
 def up() -> None:
     """Run the service in the foreground: pod service, gateway, MCP, and Slack where it is set up."""
     from cli.up import serve
+    from core.settings import Settings
 
     asyncio.run(serve(Settings.load()))
 
@@ -60,6 +65,7 @@ def up() -> None:
 def mcp() -> None:
     """Speak MCP on stdin and stdout, for assistants that start their servers themselves; needs a running service."""
     from core.app import local_token
+    from core.settings import Settings
     from mcp_server.bridge import serve_stdio
 
     settings = Settings.load()
@@ -70,11 +76,10 @@ def mcp() -> None:
 
 
 @app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-) -> None:
+def doctor(as_json: pods.Json = False) -> None:
     """Check everything the service needs, and say how to mend what is wrong."""
     from cli.doctor import examine
+    from core.settings import Settings
 
     checks = asyncio.run(examine(Settings.load()))
     good = all(check.ok for check in checks)
@@ -90,33 +95,63 @@ def doctor(
 def token() -> None:
     """Print the local token, which the terminal and local assistants use. Whoever has it is an admin."""
     from core.app import local_token
+    from core.settings import Settings
 
     typer.echo(local_token(Settings.load()))
 
 
+@app.command("version")
+def show_version(as_json: pods.Json = False) -> None:
+    """Print the version."""
+    if as_json:
+        print_json({"version": _installed()})
+    else:
+        typer.echo(f"podkeeper {_installed()}")
+
+
 def run() -> NoReturn:
-    """The entry point. Ends with 0, 1 (it failed), 2 (it was asked wrongly) or 130 (interrupted)."""
+    """The entry point."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the arguments say. 0, 1 (it failed), 2 (it was asked wrongly) or 130 (interrupted)."""
     try:
-        app(standalone_mode=True)
+        code = app(args=list(arguments) or ["--help"], prog_name="podkeeper", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as error:
+        complain(_usage(error))
+        return error.exit_code
     except InvalidInput as error:
         complain(str(error))
-        sys.exit(2)
+        return 2
     except (PodError, Failed) as error:
         complain(str(error))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
     except BrokenPipeError:
-        sys.exit(1)
+        # Whoever read our output has left; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception:
         complain(_our_fault())
-        sys.exit(1)
-    sys.exit(0)
+        return 1
+
+
+def _usage(error: typer.TyperException) -> str:
+    """One paragraph, whatever was typed and however long that was."""
+    said = shorten(" ".join(error.format_message().split()), 400).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{said}. `{context.command_path} --help` shows what is allowed." if context is not None else f"{said}."
 
 
 def _our_fault() -> str:
     """Write the traceback where its finder, and nobody else, can read it, and say where."""
+    from platformdirs import user_data_path
+
     reference = secrets.token_hex(2).upper()
     # Not from Settings: reading them may be what failed.
     said = os.environ.get("PODKEEPER_DATA_DIR")

@@ -6,23 +6,26 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Failed(Exception):
     """What was asked for could not be done; the text is for the person at the keyboard."""
 
 
-def out() -> Console:
-    """Where results go; no colours and no cut lines when it is no terminal."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+def out() -> "Console":
+    """Where tables go: as wide as the terminal; elsewhere as wide as they need, a line each."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 4000)
 
 
-def err() -> Console:
-    """Where progress and remarks go."""
-    return Console(stderr=True, highlight=False)
+def say(text: str) -> None:
+    """A result, as one line on stdout."""
+    sys.stdout.write(f"{plain(text)}\n")
 
 
 def plain(text: object) -> str:

@@ -6,14 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import tables
 from cli.client import ask
-from cli.follow import follow
-from cli.output import complain, out, print_json
+from cli.output import complain, out, plain, print_json, say
 from core.errors import InvalidInput
 from core.units import shorten
 
-app = typer.Typer(help="Pods: start, list, show, logs, stop, resume, restart, terminate.", no_args_is_help=True)
+app = typer.Typer(help="Pods: start, list, show, logs, stop, resume, restart, terminate.")
 
 PodArgument = Annotated[str, typer.Argument(help="Name, id, or the beginning of one of them.", metavar="POD")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -22,9 +20,11 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Return at once; the wor
 
 @app.command()
 def start(
-    template: Annotated[str, typer.Argument(help="A template: `podkeeper pod templates` lists them.")],
+    template: Annotated[
+        str, typer.Argument(help="A template: `podkeeper pod templates` lists them.", metavar="TEMPLATE")
+    ],
     name: Annotated[str | None, typer.Option(help="Lowercase letters, digits, hyphens. Default: TEMPLATE-N.")] = None,
-    cpu: Annotated[str | None, typer.Option(help="vCPUs: 2, 0.5.")] = None,
+    cpu: Annotated[float | None, typer.Option(help="vCPUs: 2, 0.5.")] = None,
     memory: Annotated[str | None, typer.Option(help="512m, 8g.")] = None,
     gpu: Annotated[str | None, typer.Option(help="TYPE or TYPE:COUNT, any, none.")] = None,
     volume: Annotated[str | None, typer.Option(help="Size of the volume disk: 20g; 0 for none.")] = None,
@@ -46,7 +46,8 @@ def start(
         "env": _environment(env or []) or None,
         "idle": idle,
     }
-    _acted(asyncio.run(follow("pod_start", arguments, wait=not no_wait, bar=not as_json)), as_json)
+    _well_formed(arguments)
+    _act("pod_start", arguments, no_wait, as_json)
 
 
 @app.command("list")
@@ -60,9 +61,11 @@ def list_pods(
     if as_json:
         print_json(found)
     elif found["pods"]:
-        out().print(tables.pods(found["pods"]))
+        from cli import tables
+
+        out().print(tables.pods(found["pods"], owners=everyone))
     else:
-        complain("No pods. Start one with `podkeeper pod start hello`.")
+        say("No pods. Start one with `podkeeper pod start hello`.")
 
 
 @app.command()
@@ -72,13 +75,15 @@ def show(pod: PodArgument, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
+        from cli import tables
+
         out().print(tables.pod(found))
 
 
 @app.command()
 def logs(
     pod: PodArgument,
-    tail: Annotated[int, typer.Option(help="How many lines from the end, 1 to 1000.")] = 100,
+    tail: Annotated[int, typer.Option("--tail", "-n", min=1, max=1000, help="How many lines from the end.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Print the last lines of a pod's output."""
@@ -96,19 +101,19 @@ def logs(
 @app.command()
 def stop(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> None:
     """Stop a pod: its container disk is lost, its volume disk kept."""
-    _acted(asyncio.run(follow("pod_stop", {"pod": pod}, wait=not no_wait, bar=not as_json)), as_json)
+    _act("pod_stop", {"pod": pod}, no_wait, as_json)
 
 
 @app.command()
 def resume(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> None:
     """Start a stopped or failed pod again, at the same address."""
-    _acted(asyncio.run(follow("pod_resume", {"pod": pod}, wait=not no_wait, bar=not as_json)), as_json)
+    _act("pod_resume", {"pod": pod}, no_wait, as_json)
 
 
 @app.command()
 def restart(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> None:
     """Stop and start a pod in one go; its container disk is lost."""
-    _acted(asyncio.run(follow("pod_restart", {"pod": pod}, wait=not no_wait, bar=not as_json)), as_json)
+    _act("pod_restart", {"pod": pod}, no_wait, as_json)
 
 
 @app.command()
@@ -119,14 +124,11 @@ def terminate(
     as_json: Json = False,
 ) -> None:
     """Delete a pod for good, with its disks; a network volume stays."""
-    found = asyncio.run(ask("pod_get", {"pod": pod}))
-    lost = ["its container disk"]
-    if found["volume"] is not None:
-        lost.append(f"its volume disk ({found['volume']})")
-    kept = " The network volume stays." if found["network_volume"] is not None else ""
     if not yes:
-        confirm(f"Terminate {found['name']} ({found['status']})? This deletes {' and '.join(lost)} for good.{kept}")
-    _acted(asyncio.run(follow("pod_terminate", {"pod": found["id"]}, wait=not no_wait, bar=not as_json)), as_json)
+        found = asyncio.run(ask("pod_get", {"pod": pod}))
+        confirm(f"Terminate {found['name']} ({found['status']})? {_lost(found)}")
+        pod = found["id"]
+    _act("pod_terminate", {"pod": pod}, no_wait, as_json)
 
 
 @app.command()
@@ -136,6 +138,8 @@ def templates(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
+        from cli import tables
+
         out().print(tables.templates(found["templates"]))
 
 
@@ -143,9 +147,17 @@ def confirm(question: str) -> None:
     """Ask; anything but a yes ends with 1. Without a terminal nobody can be asked: then nothing is done."""
     if not sys.stdin.isatty():
         raise InvalidInput(f"{question} Nothing was done: there is no terminal to ask at. Say --yes to go on.")
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(plain(question), err=True):
         complain("Nothing was done.")
         raise typer.Exit(1)
+
+
+def _lost(pod: dict[str, Any]) -> str:
+    if pod["network_volume"] is not None:
+        return "Its container disk is lost for good; the network volume stays, with its data."
+    if pod["volume"] is not None:
+        return f"Its container disk and its volume disk ({pod['volume']} at {pod['volume_path']}) are lost for good."
+    return "Its container disk is lost for good."
 
 
 async def _all_pods(everyone: bool, ended: bool) -> dict[str, Any]:
@@ -167,26 +179,54 @@ def _environment(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _acted(pod: dict[str, Any], as_json: bool) -> None:
+def _well_formed(said: dict[str, Any]) -> None:
+    """InvalidInput for what no service would take, before one is asked; judged by the core, in its words."""
+    from core.model import GpuRequest
+    from core.policy import check_env, check_name
+    from core.units import parse_bytes, parse_duration
+
+    if said["name"] is not None:
+        check_name(said["name"])
+    for key in ("memory", "volume"):
+        if said[key] is not None:
+            parse_bytes(said[key], key)
+    if (said["gpu"] or "none").strip().lower() not in ("none", "0", ""):
+        GpuRequest.parse(said["gpu"])
+    if said["idle"] is not None:
+        parse_duration(said["idle"], "idle")
+    check_env(said["env"] or {})
+
+
+def _act(tool: str, arguments: dict[str, Any], no_wait: bool, as_json: bool) -> None:
+    from cli.follow import ended_well, follow
+
+    pod = asyncio.run(follow(tool, arguments, wait=not no_wait, bar=not as_json))
     if as_json:
         print_json(pod)
-        return
-    said = out()
+    ended_well(tool, pod, waited=not no_wait)
+    if not as_json:
+        _tell(pod)
+
+
+def _tell(pod: dict[str, Any]) -> None:
+    name = pod["name"]
     match pod["status"]:
         case "RUNNING":
-            said.print(f"{pod['name']} is running: {pod['url'] or 'it has no web address'}", markup=False)
+            urls = [port["url"] for port in pod["ports"] if port["url"] is not None]
+            say(f"{name} is running: {' and '.join(urls) or 'it has no web address'}")
             complain(_afterwards(pod))
         case "EXITED":
-            said.print(f"{pod['name']} is stopped.", markup=False)
-            complain(f"Start it again with `podkeeper pod resume {pod['name']}`.")
+            say(f"{name} is stopped.")
+            complain(f"Start it again with `podkeeper pod resume {name}`.")
         case "TERMINATED":
-            said.print(f"{pod['name']} is terminated.", markup=False)
-        case _:
-            said.print(f"{pod['name']} is {pod['status']}.", markup=False)
-            complain(f"Follow it with `podkeeper pod show {pod['name']}`.")
+            say(f"{name} is terminated.")
+        case status:
+            say(f"{name} is {status}.")
+            complain(f"Look with `podkeeper pod show {name}`.")
 
 
 def _afterwards(pod: dict[str, Any]) -> str:
     rule = pod["idle_timeout"]
-    idle = "It has no idle timeout." if rule == "0" else f"It stops by itself after {rule} without traffic."
-    return f"{idle} Stop it now with `podkeeper pod stop {pod['name']}`."
+    idle = "It never stops for idleness." if rule == "0" else f"It stops by itself after {rule} without traffic."
+    end = "stop" if "stop" in pod["actions"] else "terminate"
+    return f"{idle} {end.capitalize()} it now with `podkeeper pod {end} {pod['name']}`."

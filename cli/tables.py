@@ -1,27 +1,33 @@
 """Tables for people: pods, one pod, templates, volumes."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from cli.output import when
+from cli.output import plain, when
 
 _COLOURS = {"RUNNING": "green", "ERROR": "red", "EXITED": "dim", "TERMINATED": "dim"}
 
 
-def pods(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Name, status, address and what comes next, a line a pod."""
-    table = _table("NAME", "STATUS", "ADDRESS", "STOPS", "OWNER", "ID")
+def pods(rows: Iterable[Mapping[str, Any]], *, owners: bool) -> Table:
+    """Name, status, what comes next and the address (or why there is none), a line a pod; whose it is when `owners`."""
+    table = _table("NAME", "STATUS", "TEMPLATE", "STOPS", "ADDRESS", *(["OWNER"] if owners else []))
     for row in rows:
         status = Text(row["status"], style=_COLOURS.get(row["status"], "yellow"))
         address = row["url"] if row["status"] == "RUNNING" else _first_line(row["reason"])
-        table.add_row(
-            Text(row["name"]), status, Text(address or ""), when(row["stops_at"]), Text(row["owner"]), row["id"]
-        )
+        cells = [Text(row["name"]), status, Text(row["template"]), Text(stops(row)), Text(plain(address or ""))]
+        table.add_row(*cells, *([Text(plain(row["owner"]))] if owners else []))
     return table
+
+
+def stops(row: Mapping[str, Any], now: datetime | None = None) -> str:
+    """When silence stops it: `in 12 min`, `never`; empty for a pod that does not run."""
+    if row["status"] != "RUNNING":
+        return ""
+    return "never" if row["idle_timeout"] == "0" else when(row["stops_at"], now)
 
 
 def pod(row: Mapping[str, Any]) -> Table:
@@ -31,11 +37,13 @@ def pod(row: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     ports = "\n".join(f"{p['port']}  {p['url'] or '(no web address)'}" for p in row["ports"])
     times = ("created_at", "started_at", "ready_at", "last_active_at", "stops_at")
-    shown = {**row, "ports": ports, "actions": ", ".join(row["actions"])}
+    never = "never" if row["idle_timeout"] == "0" else row["idle_timeout"]
+    shown = {**row, "ports": ports, "actions": ", ".join(row["actions"]), "cpu": f"{row['cpu']:g}"}
     shown |= {name: f"{row[name]}  ({when(row[name])})" for name in times if row[name] is not None}
+    shown["idle_timeout"] = never
     for name, value in shown.items():
         if name not in ("url", "hint") and value not in (None, ""):
-            table.add_row(name.replace("_", " "), Text(str(value)))
+            table.add_row(name.replace("_", " "), Text(plain(value)))
     return table
 
 
@@ -45,7 +53,7 @@ def templates(rows: Iterable[Mapping[str, Any]]) -> Table:
     for row in rows:
         table.add_row(
             row["name"],
-            Text(row["description"]),
+            Text(plain(row["description"])),
             f"{row['cpu']:g}",
             row["memory"],
             row["gpu"] or "",
@@ -63,8 +71,16 @@ def volumes(rows: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def registries(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Host and user name."""
+    table = _table("REGISTRY", "USER", "STORED")
+    for row in rows:
+        table.add_row(Text(row["host"]), Text(plain(row["username"])), when(row["created_at"]))
+    return table
+
+
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in ("NAME", "STATUS", "ID", "STOPS"))
     return table

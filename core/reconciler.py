@@ -78,7 +78,7 @@ class Reconciler:
         under_way = await self._store.pods(status={s for s in Status if s.under_way})
         taken: list[str] = []
         for pod in under_way:
-            leased = pod.lease_until is not None and pod.lease_until > now and not alone
+            leased = not alone and self._launcher.leased_elsewhere(pod, now)
             if not leased and not self._launcher.carrying(pod.id):
                 log.info("pod %s (%s): taking it up again at %s", pod.id, pod.name, pod.status)
                 self._launcher.carry(pod)

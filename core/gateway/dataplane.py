@@ -66,18 +66,28 @@ class DataPlane:
         return False
 
     async def start(self) -> State:
-        """Start a new Envoy; Unavailable when the address is taken."""
+        """Start a new Envoy; Unavailable when the address is taken, or the directory cannot be written to."""
         process.check_free(self._listen)
         node = uuid.uuid4().hex
         self._expect(node)
-        config = self._directory / "bootstrap.json"
-        config.write_text(json.dumps(bootstrap(self._listen, node), indent=1))
-        pid = process.spawn(self._binary, self._directory, config.name)
-        self.state = State(pid=pid, node=node, bootstrap=fingerprint(self._listen), version=self._version)
-        written = self._file.with_suffix(".new")
-        written.write_text(self.state.model_dump_json())
-        written.replace(self._file)
-        return self.state
+        pid: int | None = None
+        try:
+            config = self._directory / "bootstrap.json"
+            config.write_text(json.dumps(bootstrap(self._listen, node), indent=1))
+            pid = process.spawn(self._binary, self._directory, config.name)
+            started = State(pid=pid, node=node, bootstrap=fingerprint(self._listen), version=self._version)
+            written = self._file.with_suffix(".new")
+            written.write_text(started.model_dump_json())
+            written.replace(self._file)
+        except OSError as error:
+            if pid is not None:  # one that is not written down could never be found again
+                await process.stop(pid)
+            raise Unavailable(
+                f"The gateway cannot keep its files in {self._directory}: {(error.strerror or str(error)).lower()}. "
+                "Make room there, or set PODKEEPER_DATA_DIR to another place."
+            ) from None
+        self.state = started
+        return started
 
     async def replace(self) -> None:
         """Give up an adopted Envoy that does not come back to us, and start another."""

@@ -51,6 +51,10 @@ class Launcher:
         """A task of this process is on it."""
         return pod_id in self._tasks
 
+    def leased_elsewhere(self, pod: Pod, now: datetime) -> bool:
+        """Another process is on it. A lease of our own says nothing: its task may have broken."""
+        return pod.worker != self._worker and pod.lease_until is not None and pod.lease_until > now
+
     def carry(self, pod: Pod) -> None:
         """Carry a row on that is under way, in a task of its own."""
         self._take(pod, self._carry)
@@ -96,7 +100,7 @@ class Launcher:
         def done(ended: asyncio.Task[None]) -> None:
             if self._tasks.get(pod.id) is ended:
                 del self._tasks[pod.id]
-            self._board.ring()
+            self._board.ring(pod.id)
 
         task.add_done_callback(done)
 
@@ -201,7 +205,7 @@ class Launcher:
         if moved is None:
             raise Superseded
         log.info("pod %s (%s): stopping it, %s", pod.id, pod.name, verdict.reason)
-        self._board.ring()
+        self._board.ring(pod.id)
         await self._stop(moved)
 
     async def _reopen(self, pod: Pod) -> None:
@@ -248,7 +252,7 @@ class Launcher:
             raise Superseded
         await self._store.forget_traffic([route_key(pod.id, port) for port in pod.spec.http_ports])
         log.info("pod %s (%s): %s, %s", pod.id, pod.name, to, reason.splitlines()[0])
-        self._board.ring()
+        self._board.ring(pod.id)
 
     async def _current(self, pod: Pod) -> Pod:
         current = await self._store.pod(pod.id)
@@ -269,5 +273,5 @@ class Launcher:
                     reason = f"Could not {what} {pod.name}; it may still be running and will be tried again. {error}"
                     draft = Draft(kind="pod.stop_failed", actor="worker", via="worker", data={"reason": reason})
                     await self._store.record(pod.id, pod.workspace, pod.run, draft, self._now())
-                    self._board.ring()
+                    self._board.ring(pod.id)
             await asyncio.sleep(min(30.0, self._patience * 2 ** min(failures - 1, 10)))

@@ -132,7 +132,7 @@ class Start:
         moved = await self._store.move(pod.id, pod.run, {pod.status}, to, self._now(), draft, **changes)
         if moved is None:
             raise Superseded
-        self._board.ring()
+        self._board.ring(pod.id)
         return moved
 
     def _show(self, pod: Pod, stage: Stage, message: str, fraction: float | None = None) -> None:

@@ -89,7 +89,7 @@ class PodService:
         stem = None if request.name is not None else spec.template
         limit = self._settings.max_pods_per_user
         pod, _ = await self._store.add_pod(pod, self._draft(caller, "pod.created"), stem=stem, limit=limit)
-        self._board.ring()
+        self._board.ring(pod.id)
         self._launcher.carry(pod)
         return pod
 
@@ -138,18 +138,19 @@ class PodService:
         """The pod now, and again at each change of it or of its start's progress, until no work is under way."""
         pod = await self.get(caller, reference)
         shown: Update | None = None
-        while True:
-            rung = self._board.rung
-            current = await self._store.pod(pod.id)
-            if current is None:
-                return
-            update = Update(pod=current, progress=self._board.latest(pod.id, current.run))
-            if update != shown:
-                shown = update
-                yield update
-            if not current.status.under_way:
-                return
-            await self._board.wait(rung, timeout=1)
+        with self._board.listen(pod.id) as ear:
+            while True:
+                ear.still()
+                current = await self._store.pod(pod.id)
+                if current is None:
+                    return
+                update = Update(pod=current, progress=self._board.latest(pod.id, current.run))
+                if update != shown:
+                    shown = update
+                    yield update
+                if not current.status.under_way:
+                    return
+                await ear.wait(timeout=1)
 
     async def settled(self, caller: Caller, reference: str, timeout: float) -> Pod:
         """The pod once no work is under way, or as it is after `timeout` seconds."""
@@ -171,15 +172,16 @@ class PodService:
         if cursor is None:
             cursor = await self._store.last_event()
             await self._store.save_cursor(name, cursor)
-        while True:
-            rung = self._board.rung
-            events = await self._store.events(cursor)
-            for event in events:
-                yield event
-                cursor = event.seq
-                await self._store.save_cursor(name, cursor)
-            if not events:
-                await self._board.wait(rung, timeout=1)
+        with self._board.listen() as ear:
+            while True:
+                ear.still()
+                events = await self._store.events(cursor)
+                for event in events:
+                    yield event
+                    cursor = event.seq
+                    await self._store.save_cursor(name, cursor)
+                if not events:
+                    await ear.wait(timeout=1)
 
     async def first_time(self, key: str) -> bool:
         """True once for each key within a day: for deliveries that may come twice."""
@@ -246,7 +248,7 @@ class PodService:
         )
         if moved is None:
             raise Conflict(f"{pod.name} was changed by somebody else just now. Look at it again and repeat if needed.")
-        self._board.ring()
+        self._board.ring(pod.id)
         self._launcher.carry(moved)
         return moved
 

@@ -1,0 +1,135 @@
+"""The doctor finds what is wrong, and says how to mend it."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.doctor import Check, examine
+from core.settings import Settings
+from tests.cli.conftest import Command
+from tests.cli.desk import Place
+from tests.helpers import free_port
+
+
+@pytest.fixture(autouse=True)
+def _swept(tmp_path: Path) -> Iterator[None]:
+    """Looking at the engine makes the network of the installation, which is removed here."""
+    yield
+    Place(tmp_path / "data").clear()
+
+
+def _settings(folder: Path, **given: Any) -> Settings:
+    ports = {"listen": ("127.0.0.1", free_port()), "gateway_listen": ("127.0.0.1", free_port())}
+    return Settings(data_dir=folder / "data", **{**ports, **given})
+
+
+def _wrong(checks: list[Check]) -> dict[str, str]:
+    return {check.name: check.text for check in checks if not check.ok}
+
+
+def test_all_is_well_beside_a_running_service(served: Place, command: Command) -> None:
+    said = command("doctor")
+    assert said.code == 0, said.out
+    assert all(line.startswith("✓ ") for line in said.out.splitlines())
+    for word in ("Docker Engine", "Envoy 1.", "sqlite", "running and ready", "hello", "docs/slack.md"):
+        assert word in said.out
+    found = command("doctor", "--json")
+    assert found.document["ok"] is True
+    assert {check["name"] for check in found.document["checks"]} >= {"engine", "database", "gateway binary", "service"}
+
+
+def test_it_ends_with_1_when_something_is_wrong(command: Command) -> None:
+    found = command("doctor", "--json", PODKEEPER_ENVOY="/nowhere/envoy")
+    assert (found.code, found.document["ok"]) == (1, False)
+    assert "✗ gateway binary" in command("doctor", PODKEEPER_ENVOY="/nowhere/envoy").out
+
+
+async def test_each_fault_is_found_with_its_mending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "bad.yaml").write_text("name: bad\ndescription: Bad.\nimage: x\nmemroy: 1g\n")
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data" / "token").write_text("pk_x\n")
+    (tmp_path / "data" / "token").chmod(0o644)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    wrong = _wrong(
+        await examine(
+            _settings(tmp_path, envoy="/bin/true", templates_dir=tmp_path / "templates", slack_app_token="xapp-1")
+        )
+    )
+    assert set(wrong) == {"data directory", "token", "engine", "gateway binary", "templates", "Slack"}
+    assert "chmod 700" in wrong["data directory"]
+    assert "chmod 600" in wrong["token"]
+    assert "Docker Engine does not answer" in wrong["engine"]
+    assert "PODKEEPER_ENVOY" in wrong["gateway binary"]
+    assert "did you mean memory?" in wrong["templates"]
+    assert "SLACK_BOT_TOKEN is missing" in wrong["Slack"]
+
+
+async def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:
+    url = f"postgresql+asyncpg://me:hush@127.0.0.1:{free_port()}/pods"
+    wrong = _wrong(await examine(_settings(tmp_path, database_url=url)))
+    assert set(wrong) == {"database", "engine"}
+    assert "hush" not in wrong["database"]
+
+
+async def test_taken_ports_are_found(tmp_path: Path, slack: tuple[int, list[str]]) -> None:
+    taken = ("127.0.0.1", slack[0])
+    wrong = _wrong(await examine(_settings(tmp_path, gateway_listen=taken)))
+    assert "PODKEEPER_GATEWAY_LISTEN" in wrong[f"port {slack[0]}"]
+    wrong = _wrong(await examine(_settings(tmp_path, listen=taken)))
+    assert "PODKEEPER_LISTEN" in wrong[f"port {slack[0]}"]
+
+
+@pytest.fixture
+def slack() -> Iterator[tuple[int, list[str]]]:
+    """A Web API that knows one token, and what it was asked."""
+    asked: list[str] = []
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            right = self.headers["Authorization"] == "Bearer xoxb-right"
+            answer = (
+                {"ok": True, "user": "podkeeper", "team": "Us"} if right else {"ok": False, "error": "invalid_auth"}
+            )
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1], asked
+        server.shutdown()
+        thread.join()
+
+
+async def _slack(folder: Path, port: int, **tokens: str) -> dict[str, str]:
+    checks = await examine(_settings(folder, slack_api_url=f"http://127.0.0.1:{port}/api/", **tokens))
+    return {f"{check.name}{'' if check.ok else ' ✗'}": check.text for check in checks if check.name.startswith("Slack")}
+
+
+async def test_slack_is_asked_whether_it_knows_us(tmp_path: Path, slack: tuple[int, list[str]]) -> None:
+    port, asked = slack
+    good = await _slack(tmp_path, port, slack_bot_token="xoxb-right", slack_app_token="xapp-1")
+    assert good["Slack"] == "connected as podkeeper in Us"
+    assert "on this machine only" in good["Slack addresses"]
+    assert (
+        "invalid_auth" in (await _slack(tmp_path, port, slack_bot_token="xoxb-no", slack_app_token="xapp-1"))["Slack ✗"]
+    )
+    assert asked == ["/api/auth.test"] * 2
+    assert "xoxb-" in (await _slack(tmp_path, port, slack_bot_token="xapp-1", slack_app_token="xapp-1"))["Slack ✗"]
+    assert "SLACK_SIGNING_SECRET" in (await _slack(tmp_path, port, slack_bot_token="xoxb-right"))["Slack ✗"]
+    away = await _slack(tmp_path, free_port(), slack_bot_token="xoxb-right", slack_app_token="xapp-1")
+    assert "does not answer" in away["Slack ✗"]

@@ -1,0 +1,56 @@
+"""Settings: each is documented, and a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidInput
+from core.settings import Settings
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def _variable(field: str) -> str:
+    return field.upper() if field.startswith("slack_") else f"PODKEEPER_{field.upper()}"
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_every_setting_has_its_line_in_the_docs(field: str) -> None:
+    assert f"\n| `{_variable(field)}` |" in DOCUMENT.read_text()
+
+
+def test_the_docs_tell_of_no_setting_that_is_not_there() -> None:
+    lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith(("| `PODKEEPER_", "| `SLACK_"))]
+    told = {line.split("`")[1] for line in lines}
+    assert told == {_variable(field) for field in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("PODKEEPER_LISTEN", "8700", "ADDRESS:PORT"),
+        ("PODKEEPER_GATEWAY_LISTEN", "localhost:8080", "ADDRESS:PORT"),
+        ("PODKEEPER_LISTEN", "127.0.0.1:99999", "ADDRESS:PORT"),
+        ("PODKEEPER_IDLE_TIMEOUT", "30", "Did you mean 30m?"),
+        ("PODKEEPER_REAPER_INTERVAL", "0", "longer than 0"),
+        ("PODKEEPER_MAX_PODS_PER_USER", "0", "greater than or equal to 1"),
+        ("PODKEEPER_ENGINE", "podman", "docker"),
+        ("PODKEEPER_NETWORK_VOLUME_STOP", "maybe", "refuse"),
+        ("PODKEEPER_PROXY_URL", "pods.example.org", "PODKEEPER_PROXY_URL"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidInput) as error:
+        Settings.load()
+    assert variable in str(error.value)
+    assert expected in str(error.value)
+    assert "docs/settings.md" in str(error.value)
+
+
+def test_secrets_stay_out_of_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PODKEEPER_TOKEN", "PODKEEPER_DATABASE_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
+        monkeypatch.setenv(variable, "hush-hush")
+    assert "hush-hush" not in repr(Settings.load())
