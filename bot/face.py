@@ -50,7 +50,7 @@ class SlackFace:
         self._socket = (
             SocketMode(self._app, app_token.get_secret_value(), settings.slack_api_url) if app_token else None
         )
-        self._trouble: str | None = "not asked yet"
+        self._trouble: str | None = "it has not answered yet"
 
     @property
     def routes(self) -> list[Route]:

@@ -99,7 +99,7 @@ async def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         here = settings.model_copy(update={"url": None}).service_url
-        if False:
+        if await is_ours(here):
             raise AlreadyRunning(
                 f"A Podkeeper is already running at {here}. Use that one, stop it first, or give this one another "
                 f"PODKEEPER_LISTEN, PODKEEPER_GATEWAY_LISTEN and PODKEEPER_DATA_DIR."

@@ -150,9 +150,12 @@ async def running(
         store = await Store.open(settings.database, settings.data_dir / "registry.key")
         stack.push_async_callback(store.close)
         if not await store.lead():
+            where, variable = settings.data_dir, "PODKEEPER_DATA_DIR"
+            if settings.database_url is not None:
+                where, variable = "the database of PODKEEPER_DATABASE_URL", "PODKEEPER_DATABASE_URL"
             raise AlreadyRunning(
-                f"A Podkeeper is already running on {settings.data_dir}. Use that one, stop it first, or give this one "
-                f"another PODKEEPER_DATA_DIR."
+                f"A Podkeeper is already running on {where}. Use that one, stop it first, or give this one another "
+                f"{variable}."
             )
         await engine.open(store.installation)
         stack.push_async_callback(engine.close)

@@ -90,7 +90,10 @@ class Launcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._store.renew(self._worker, self._now())
+        try:
+            await self._store.renew(self._worker, self._now())
+        except Unavailable as error:
+            log.warning("the leases of what was under way are not given back and run out instead: %s", error)
 
     def _take(self, pod: Pod, work: Callable[[Pod], Awaitable[None]]) -> None:
         former = self._tasks.get(pod.id)

@@ -127,7 +127,9 @@ class Place:
         database = self.data_dir / "podkeeper.db"
         if database.exists():
             with closing(sqlite3.connect(database)) as connection:
-                sweep(connection.execute("SELECT id FROM installation").fetchone()[0])
+                found = connection.execute("SELECT id FROM installation").fetchone()
+            if found is not None:
+                sweep(found[0])
 
 
 @dataclass

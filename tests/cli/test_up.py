@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 import httpx
@@ -57,16 +58,18 @@ def test_pods_outlive_it_and_are_found_again() -> None:
             assert "No pod is running" in service.end(signal.SIGTERM)
 
 
-def test_ctrl_c_while_it_opens_ends_it_in_order() -> None:
-    with place() as here:
-        log = here.data_dir.with_name("up.log")
-        with log.open("wb") as file:
-            process = subprocess.Popen([PROGRAM, "up"], env=here.environment, stdout=file, stderr=file)
-        until(lambda: (here.data_dir / "token").exists())
-        Service(process, log).end()
-        assert "Stopped" in log.read_text()
-        assert "Traceback" not in log.read_text()
-        assert not _envoys(here), "the gateway's Envoy does not outlive it"
+def test_ctrl_c_while_it_opens_breaks_that_off_in_order() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # an engine that takes connections and never answers
+        host = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with place(DOCKER_HOST=host) as here:
+            log = here.data_dir.with_name("up.log")
+            with log.open("wb") as file:
+                process = subprocess.Popen([PROGRAM, "up"], env=here.environment, stdout=file, stderr=file)
+            until(lambda: (here.data_dir / "podkeeper.db").exists())
+            said = Service(process, log).end()
+            assert "Stopped before the service was ready" in said
+            assert "Traceback" not in said
+            assert not _envoys(here), "the gateway's Envoy does not outlive it"
 
 
 def _envoys(here: Place) -> list[str]:

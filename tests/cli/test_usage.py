@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import app
+from cli.output import complain, say
 from tests.cli.conftest import Command
 from tests.cli.desk import place
 from tests.helpers import free_port
@@ -132,6 +133,13 @@ def test_our_own_fault_has_a_reference_and_the_traceback_in_a_private_file(comma
     assert "secret detail" not in said.err
     assert "the secret detail" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_what_others_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("it said: \x1b[2J\a\rgone")
+    say("name\x1b]0;title\x07")
+    shown = capsys.readouterr()
+    assert not set("\x1b\a\r") & set(shown.out + shown.err)
 
 
 def test_help_loads_nothing_heavy() -> None:

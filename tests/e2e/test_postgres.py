@@ -50,7 +50,7 @@ async def test_a_second_house_on_the_same_database_is_refused_and_the_first_is_n
     try:
         async with place.house(database_url=postgres_url) as home:
             pod = await home.up("web")
-            with pytest.raises(AlreadyRunning, match="already running"):
+            with pytest.raises(AlreadyRunning, match="already running on the database of PODKEEPER_DATABASE_URL"):
                 async with other.house(database_url=postgres_url):
                     pass
             assert (await home.ask(pod)).text.strip() == pod.id

@@ -34,6 +34,7 @@ class DockerEngine(Engine):
         self._stand_ins = stand_ins
         self._pulls = asyncio.Semaphore(_PULLS_AT_ONCE)
         self._making = asyncio.Lock()
+        self._described: str | None = None
 
     async def open(self, installation: str) -> None:
         """See the seam."""
@@ -51,10 +52,17 @@ class DockerEngine(Engine):
 
     async def check(self) -> str:
         """See the seam."""
-        version = await self._client.call("GET", "version")
-        await self._network.ensure()
-        podman = any("Podman" in part.get("Name", "") for part in version.get("Components") or ())
-        return f"{'Podman' if podman else 'Docker'} Engine {version['Version']} at {self._client.where}"
+        # Each start asks, and the daemon runs three programs to tell its version: asked once, as long as it answers.
+        if self._described is None:
+            version = await self._client.call("GET", "version")
+            podman = any("Podman" in part.get("Name", "") for part in version.get("Components") or ())
+            self._described = f"{'Podman' if podman else 'Docker'} Engine {version['Version']} at {self._client.where}"
+        try:
+            await self._network.ensure(fresh=True)
+        except PodError:
+            self._described = None
+            raise
+        return self._described
 
     async def gpus(self) -> tuple[Gpu, ...]:
         """See the seam."""
