@@ -25,7 +25,8 @@ not above it. All traffic stays on this machine, and clients share its cores wit
 
 - *Start of a pod*: from `PodService.start` to the first answer of the pod at its address. The baseline is the `docker
   run` command with the same image, limits and kind of network, to the first answer on the container's address. Both are
-  asked every 3 ms once the container runs, and both are mostly the Docker Engine starting a container.
+  asked every 3 ms once the container runs, and both are mostly the Docker Engine starting a container. The
+  command's own start-up, which a pod does not have, is in the baseline.
 - *Container's first answer to the first one through the gateway*: what readiness check, rows and route add.
 - *Gateway*: two Envoys run at once, one with 10 live pod ports and one with 1,000, and take turns.
 - *Slash command*: over our double of Slack, so without the way to Slack and back. The baseline is a Bolt app whose only

@@ -12,7 +12,8 @@ import pytest
 
 from core.model import Draft, Pod, Status
 from core.store import Store
-from tests.e2e.parts import LATE, Place, RealHouse, container, release
+from tests.e2e.parts import Place, RealHouse, container, release
+from tests.e2e.scripts import LATE
 from tests.e2e.slow_registry import SlowRegistry
 from tests.helpers import until
 from tests.parts import Images, Registry, docker, load_web

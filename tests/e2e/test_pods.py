@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from core.errors import Conflict
 from core.model import Credential, Pod, Status
-from tests.e2e.parts import PORT, SHOWS_VOLUME, Place, RealHouse, container, inside, shell
+from tests.e2e.parts import PORT, Place, RealHouse, container, inside
+from tests.e2e.scripts import SHOWS_VOLUME, shell
 from tests.helpers import free_port
 from tests.parts import PASSWORD, USERNAME, Images, Registry, docker
 

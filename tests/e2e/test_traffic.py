@@ -12,7 +12,8 @@ import pytest
 from core.gateway.base import Route, RouteState
 from core.gateway.envoy import EnvoyGateway
 from core.model import Pod, Status
-from tests.e2e.parts import ANSWERS_SOCKETS, PORT, STREAMS, Place, RealHouse, release
+from tests.e2e.parts import PORT, Place, RealHouse, release
+from tests.e2e.scripts import ANSWERS_SOCKETS, STREAMS
 from tests.helpers import until
 from tests.parts import Images
 

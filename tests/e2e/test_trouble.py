@@ -15,7 +15,8 @@ from core.app import utcnow
 from core.engines.docker import DockerEngine
 from core.errors import AlreadyRunning, PodError, Unavailable
 from core.model import Pod, Status
-from tests.e2e.parts import LATE, Place, RealHouse, release
+from tests.e2e.parts import Place, RealHouse, release
+from tests.e2e.scripts import LATE
 from tests.helpers import until
 from tests.parts import Images
 
