@@ -1,6 +1,5 @@
 """Real parts for tests: Docker registries on loopback, small images in them, and the sweeping up afterwards."""
 
-import asyncio
 import hashlib
 import io
 import json
@@ -11,14 +10,13 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-T = TypeVar("T")
+from tests.helpers import free_port
 
 USERNAME, PASSWORD = "somebody", "right"
 _HTPASSWD = f"{USERNAME}:$2b$05$0eOVhMYJnW7i9POfvrVnTOzgdhQBirLD6LBb6i7i8yxGcbu5yJF6W\n"  # bcrypt of PASSWORD
@@ -48,24 +46,6 @@ class Images:
     """Made for another platform."""
     anonymous: str
     """As `web`; declares a nameless volume at /data."""
-
-
-async def until(look: Callable[[], Awaitable[T]], *, seconds: float = 20) -> T:
-    """What `look` returns once that is true; fails after a deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = await look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"still {found!r} after {seconds} s"
-        await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def docker(*words: str, data: bytes | None = None) -> str:

@@ -14,7 +14,8 @@ from core.engines.fake import FakeEngine
 from core.errors import Conflict, PodFailed
 from core.model import Pod, Stage, Upstream
 from tests.core.engines.orders import again, make_pod, make_volume, order_of, start
-from tests.parts import Images, until
+from tests.helpers import until
+from tests.parts import Images
 
 
 @dataclass

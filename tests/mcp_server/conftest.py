@@ -17,9 +17,9 @@ from starlette.routing import Mount
 
 from mcp_server import face
 from mcp_server.server import build
+from tests.helpers import free_port, until
 from tests.houses import FakeHouse
 from tests.houses import home as home
-from tests.parts import free_port, until
 
 TOKEN = "pk_the-token-of-these-tests"
 ERAS = {"modern": "auto", "handshake": "legacy"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 
 from core.engines.fake import Script
+from tests.helpers import free_port
 from tests.houses import FakeHouse
 from tests.mcp_server.conftest import TOKEN, Served, data, refusal, serving
-from tests.parts import free_port
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import asyncio, sys; from mcp_server.bridge import serve_stdio; asyncio.run(serve_stdio(*sys.argv[1:]))"

@@ -8,9 +8,9 @@ import pytest
 
 from core.engines.fake import Script
 from mcp_server.client import NotServing, ToolFailed, connect
+from tests.helpers import free_port
 from tests.houses import FakeHouse
 from tests.mcp_server.conftest import TOKEN, Served, last, serving
-from tests.parts import free_port
 
 
 async def test_a_call_gives_the_structured_result(served: Served) -> None:

@@ -12,9 +12,9 @@ from core.model import Status
 from core.settings import Settings
 from mcp_server import face
 from mcp_server.server import guard
+from tests.helpers import free_port
 from tests.houses import FakeHouse
 from tests.mcp_server.conftest import TOKEN, Served, data, serving
-from tests.parts import free_port
 
 HELLO = {
     "jsonrpc": "2.0",

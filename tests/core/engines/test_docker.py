@@ -16,7 +16,8 @@ from core.engines.docker.client import Client
 from core.errors import Conflict, NoCapacity, PodFailed, Unavailable
 from core.model import Pod
 from tests.core.engines.orders import MB, again, make_pod, make_volume, order_of, start
-from tests.parts import Images, docker, free_port, sweep, until
+from tests.helpers import free_port, until
+from tests.parts import Images, docker, sweep
 
 
 @pytest.fixture
@@ -321,11 +322,13 @@ async def test_an_engine_that_comes_later_is_used_and_heard(
 
 
 async def test_a_daemon_that_hangs_is_given_up(tmp_path: Path) -> None:
-    over = asyncio.Event()
+    over, gone = asyncio.Event(), asyncio.Event()
 
     async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await over.wait()
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_unix_server(silent, tmp_path / "docker.sock")
     client = Client(f"unix://{tmp_path / 'docker.sock'}")
@@ -333,6 +336,7 @@ async def test_a_daemon_that_hangs_is_given_up(tmp_path: Path) -> None:
         await client.call("GET", "containers/json", seconds=0.2)
     await client.close()
     over.set()
+    await gone.wait()
     server.close()
     await server.wait_closed()
 

@@ -13,7 +13,8 @@ from core.engines.docker.pull import pull
 from core.errors import InvalidInput, PodFailed, Unavailable
 from core.model import Credential, Stage
 from tests.core.engines.orders import make_pod, start
-from tests.parts import PASSWORD, USERNAME, Images, Registry, docker, free_port, load_web
+from tests.helpers import free_port
+from tests.parts import PASSWORD, USERNAME, Images, Registry, docker, load_web
 
 _STAND_IN = "podkeeper/test-stand-in:local"
 

@@ -121,15 +121,16 @@ async def test_nothing_is_counted_as_zero_while_envoy_is_down(gateway: EnvoyGate
     generation = (await gateway.traffic()).generation
     await site.get("abc-80")
     os.kill(site.pid, signal.SIGKILL)
-    while True:
+
+    async def counted_anew() -> bool:
         try:
             found = await gateway.traffic()
         except Unavailable:
-            continue
-        if found.ports:
-            assert found.generation != generation or found.ports["abc-80"].completed == 1
-            if found.generation != generation:
-                break
+            return False
+        assert not found.ports or found.generation != generation or found.ports["abc-80"].completed == 1
+        return bool(found.ports) and found.generation != generation
+
+    await until(counted_anew)
 
 
 async def test_a_change_while_envoy_is_away_is_kept_and_confirmed_when_it_is_back(
