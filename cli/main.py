@@ -118,6 +118,7 @@ def run() -> NoReturn:
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say. 0, 1 (it failed), 2 (it was asked wrongly) or 130 (interrupted)."""
     try:
+        _readable(arguments)
         code = app(args=list(arguments) or ["--help"], prog_name="podkeeper", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -139,6 +140,13 @@ def main(arguments: Sequence[str]) -> int:
     except Exception:
         complain(_our_fault())
         return 1
+
+
+def _readable(arguments: Sequence[str]) -> None:
+    """InvalidInput for bytes that are no text: nothing that takes them could be asked for."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise InvalidInput(f"{shorten(argument)!r} holds bytes that are no text in this terminal's encoding.")
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -187,6 +187,8 @@ def _well_formed(said: dict[str, Any]) -> None:
 
     if said["name"] is not None:
         check_name(said["name"])
+    if said["cpu"] is not None and not 0.01 <= said["cpu"] <= 1024:  # `nan` and `inf` are numbers too, for Python
+        raise InvalidInput(f"cpu: {said['cpu']:g} is not a number of vCPUs. Write 0.01 to 1024, for example 2 or 0.5.")
     for key in ("memory", "volume"):
         if said[key] is not None:
             parse_bytes(said[key], key)

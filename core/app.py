@@ -117,16 +117,28 @@ def make_data_dir(path: Path) -> None:
 
 
 def local_token(settings: Settings) -> str:
-    """The token that the terminal and local assistants use: `PODKEEPER_TOKEN`, or the token file, made when missing."""
+    """The token that the terminal and local assistants use: `PODKEEPER_TOKEN`, or the token file, made when missing.
+
+    Unavailable when the file cannot be read or made, or is empty.
+    """
     if settings.token is not None:
         return settings.token.get_secret_value()
     path = settings.token_file
     make_data_dir(path.parent)
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(f"pk_{secrets.token_urlsafe(32)}\n")
-    return path.read_text().strip()
+    try:
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(f"pk_{secrets.token_urlsafe(32)}\n")
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no text"
+        raise Unavailable(
+            f"The token file {path} cannot be read or made: {reason}. Mend that, or set PODKEEPER_TOKEN."
+        ) from None
+    if not token:
+        raise Unavailable(f"The token file {path} is empty. Remove it: then a new one is made.")
+    return token
 
 
 @asynccontextmanager
@@ -198,10 +210,13 @@ def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], 
 
     def every(interval: timedelta, name: str, tick: Callable[[], Awaitable[object]]) -> None:
         async def run() -> None:  # a coroutine function: anything else would be run in a thread
-            if await store.lead():
-                await tick()
-            else:
-                log.error("another process leads on this database now, so this one has stopped its ticks")
+            try:
+                if await store.lead():
+                    await tick()
+                else:
+                    log.error("another process leads on this database now, so this one has stopped its ticks")
+            except PodError as error:
+                log.warning("the tick of %s is left out: %s", name, error)
 
         scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
             run,
@@ -222,12 +237,17 @@ def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], 
 
 
 async def _watch(engine: Engine, reconciler: Reconciler) -> None:
-    async with aclosing(engine.changes()) as changes:
-        async for pod_id in changes:
-            try:
-                await reconciler.look(pod_id)
-            except PodError as error:
-                log.warning("pod %s: %s", pod_id, error)
+    while True:
+        try:
+            async with aclosing(engine.changes()) as changes:
+                async for pod_id in changes:
+                    try:
+                        await reconciler.look(pod_id)
+                    except PodError as error:
+                        log.warning("pod %s: %s", pod_id, error)
+        except Exception:
+            log.exception("following what the engine tells broke; it is begun again")
+        await asyncio.sleep(1)
 
 
 async def _last_look(house: House, now: Callable[[], datetime]) -> None:

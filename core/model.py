@@ -16,7 +16,8 @@ POD_LABEL = "podkeeper.pod"
 class Frozen(BaseModel):
     """Immutable, and strict about what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No inputs in errors: they would carry people's environment variables into the log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Status(StrEnum):

@@ -20,7 +20,7 @@ class Mended(Frozen):
     ended: tuple[str, ...] = ()
     """Running rows whose container had ended or vanished."""
     leftovers: tuple[str, ...] = ()
-    """Containers of pods that hold no compute."""
+    """Containers of pods that hold no compute: being removed."""
     orphans: tuple[str, ...] = ()
     """Containers of ours that no row claims: halted, and told."""
 
@@ -42,15 +42,17 @@ class Reconciler:
             log.warning("the engine does not answer, so nothing is concluded: %s", error)
             return Mended(taken_up=taken_up)
         # Rows are read after the instances: what was there then has a row by now.
-        rows = {pod.id: pod for pod in await self._store.pods()}
+        rows = {pod.id: pod for pod in await self._store.pods(status=frozenset(Status) - {Status.TERMINATED})}
         leftovers: list[str] = []
         orphans: list[str] = []
         for instance in instances:
-            pod = rows.get(instance.pod_id)
+            pod = rows.get(instance.pod_id) or await self._store.pod(instance.pod_id)
             if pod is None:
                 if instance.running and await self._orphan(instance, now):
                     orphans.append(instance.pod_id)
-            elif not pod.status.holds_compute and not self._launcher.carrying(pod.id) and await self._clear(pod):
+            elif not pod.status.holds_compute and not self._launcher.carrying(pod.id):
+                log.warning("pod %s (%s) is %s, but something of it is left: removing it", pod.id, pod.name, pod.status)
+                self._launcher.clear(pod)
                 leftovers.append(pod.id)
         alive = {instance.pod_id for instance in instances if instance.running}
         running = [pod for pod in rows.values() if pod.status is Status.RUNNING and pod.id not in alive]
@@ -84,20 +86,6 @@ class Reconciler:
                 self._launcher.carry(pod)
                 taken.append(pod.id)
         return tuple(taken)
-
-    async def _clear(self, pod: Pod) -> bool:
-        log.warning(
-            "pod %s (%s) is %s, but something of it is left on the engine: removing it", pod.id, pod.name, pod.status
-        )
-        try:
-            if pod.status is Status.TERMINATED:
-                await self._engine.terminate(pod)
-            else:
-                await self._engine.stop(pod)
-        except PodError as error:
-            log.warning("pod %s: %s", pod.id, error)
-            return False
-        return True
 
     async def _orphan(self, instance: Instance, now: datetime) -> bool:
         log.warning("%s carries our label, but no pod %s is known: halting it", instance.ref, instance.pod_id)

@@ -45,7 +45,10 @@ Endpoint = Annotated[tuple[str, int], NoDecode, BeforeValidator(_endpoint)]
 class Settings(BaseSettings):
     """Everything from the environment; `Settings.load` turns a mistake into an InvalidInput that names the variable."""
 
-    model_config = SettingsConfigDict(env_prefix="PODKEEPER_", frozen=True, extra="ignore", populate_by_name=True)
+    # An empty value is an unset one: as a token or as a secret it would be known to everyone.
+    model_config = SettingsConfigDict(
+        env_prefix="PODKEEPER_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     engine: Literal["docker"] = "docker"
     data_dir: Path = Field(default_factory=lambda: user_data_path("podkeeper"))

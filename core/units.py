@@ -8,6 +8,8 @@ from core.errors import InvalidInput
 _SIZES = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?$|^([0-9]+)b$", re.IGNORECASE | re.ASCII)
 _PART = re.compile(r"([0-9]+)([dhms])", re.IGNORECASE | re.ASCII)
+_LONGEST = 64
+"""Characters of a duration."""
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 MAX_BYTES = 1 << 50
 MAX_DURATION = timedelta(days=366)
@@ -38,7 +40,7 @@ def parse_duration(text: str, what: str = "duration") -> timedelta:
     clean = text.strip()
     if clean == "0":
         return timedelta()
-    parts = _PART.findall(clean)
+    parts = _PART.findall(clean) if len(clean) <= _LONGEST else []  # its time grows with the square of the length
     if not parts or "".join(n + u for n, u in parts) != clean:
         hint = f" Did you mean {clean}m?" if clean.isascii() and clean.isdigit() and len(clean) < 5 else ""
         raise InvalidInput(

@@ -60,7 +60,12 @@ class Launcher:
         self._take(pod, self._carry)
 
     def retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
-        """Stop a running pod for idleness, unless a last look, with its door already closed, finds it in use."""
+        """Stop a running pod for idleness, unless a last look, with its door already closed, finds it in use.
+
+        Not while something else is done to it: somebody was faster than whoever decided.
+        """
+        if self.carrying(pod.id):
+            return
 
         async def work(pod: Pod) -> None:
             await self._retire(pod, verdict, look)
@@ -72,6 +77,15 @@ class Launcher:
 
         async def work(pod: Pod) -> None:
             await self._collapse(pod, instance)
+
+        self._take(pod, work)
+
+    def clear(self, pod: Pod) -> None:
+        """Remove what the engine has left of a pod at rest; a resume ends this first, so that it hits no new run."""
+
+        async def work(pod: Pod) -> None:
+            await self._current(pod, pod.status)
+            await (self._engine.terminate if pod.status is Status.TERMINATED else self._engine.stop)(pod)
 
         self._take(pod, work)
 
@@ -120,6 +134,8 @@ class Launcher:
             await work(pod)
         except Superseded:
             log.info("pod %s: somebody else decided; leaving it to them", pod.id)
+        except Unavailable as error:
+            log.warning("pod %s: put off until the reconciler takes it up again: %s", pod.id, error)
         except Exception:
             log.exception("pod %s: its task broke; the reconciler will take it up again", pod.id)
 
@@ -155,7 +171,7 @@ class Launcher:
 
     async def _fail(self, pod: Pod, reason: str) -> None:
         """From a failed start to ERROR, once the engine has said that nothing of it runs."""
-        pod = await self._current(pod)
+        pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
             reason = await with_last_lines(reason, self._engine, pod)
             await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
@@ -182,16 +198,25 @@ class Launcher:
         await self._settle(pod, Status.TERMINATED, "pod.terminated", pod.reason or "terminated", pod.cause)
 
     async def _retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
+        pod = await self._current(pod, Status.RUNNING)
         try:
-            await self._gateway.apply(routes_of(pod, RouteState.CLOSING))
-            evidence = await look(pod)
-            silent = not evidence.in_use and not evidence.missing
+            moved = await self._close_door(pod, verdict, look)
         except Unavailable as error:
-            log.warning("pod %s: not stopped, its traffic cannot be read: %s", pod.id, error)
-            silent = False
-        if not silent:
+            log.warning("pod %s: not stopped: %s", pod.id, error)
+            moved = None
+        if moved is None:
             await self._reopen(pod)
             return
+        log.info("pod %s (%s): stopping it, %s", pod.id, pod.name, verdict.reason)
+        self._board.ring(pod.id)
+        await self._stop(moved)
+
+    async def _close_door(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> Pod | None:
+        """STOPPING, when the last look finds silence; None when it finds use, or cannot see."""
+        await self._gateway.apply(routes_of(pod, RouteState.CLOSING))
+        evidence = await look(pod)
+        if evidence.in_use or evidence.missing:
+            return None
         draft = Draft(kind="pod.idle_stop", actor="reaper", via="reaper", data={"reason": verdict.reason})
         moved = await self._store.move(
             pod.id,
@@ -207,18 +232,16 @@ class Launcher:
         )
         if moved is None:
             raise Superseded
-        log.info("pod %s (%s): stopping it, %s", pod.id, pod.name, verdict.reason)
-        self._board.ring(pod.id)
-        await self._stop(moved)
+        return moved
 
     async def _reopen(self, pod: Pod) -> None:
-        current = await self._store.pod(pod.id)
-        if current is None or current.status is not Status.RUNNING or current.run != pod.run:
-            return
-        try:
-            await self._gateway.apply(routes_of(current))
-        except Unavailable as error:
-            log.warning("pod %s: its route opens again when the gateway is back: %s", pod.id, error)
+        """Repeat until it succeeds: who stands before a closed door is not counted, and the pod would seem silent."""
+        while True:
+            try:
+                return await self._gateway.apply(routes_of(await self._current(pod, Status.RUNNING)))
+            except Unavailable as error:
+                log.warning("pod %s: its door cannot be opened again yet: %s", pod.id, error)
+            await asyncio.sleep(self._patience)
 
     async def _collapse(self, pod: Pod, instance: Instance | None) -> None:
         reason = await with_last_lines(how_it_ended(instance), self._engine, pod)
@@ -257,9 +280,10 @@ class Launcher:
         log.info("pod %s (%s): %s, %s", pod.id, pod.name, to, reason.splitlines()[0])
         self._board.ring(pod.id)
 
-    async def _current(self, pod: Pod) -> Pod:
+    async def _current(self, pod: Pod, *expected: Status) -> Pod:
+        """The row as it is now; Superseded when it is in another run, or in no status that was expected."""
         current = await self._store.pod(pod.id)
-        if current is None or current.run != pod.run or current.status not in (Status.PROVISIONING, Status.STARTING):
+        if current is None or current.run != pod.run or current.status not in expected:
             raise Superseded
         return current
 

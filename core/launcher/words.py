@@ -27,8 +27,9 @@ async def with_last_lines(reason: str, engine: Engine, pod: Pod) -> str:
         lines = (await engine.logs(pod, 5)).strip()
     except PodError:
         return reason
-    for value in pod.spec.env.values():
-        # What somebody handed over as a secret may be printed by the program; this text goes into rows and messages.
-        lines = lines.replace(value, "…") if len(value) >= 6 else lines
+    # What somebody handed over as a secret may be printed by the program; this text goes into rows and messages.
+    # Line by line, since only the last ones are here; the longest first, since one may be the beginning of another.
+    for secret in sorted({part for v in pod.spec.env.values() for part in v.splitlines()}, key=len, reverse=True):
+        lines = lines.replace(secret, "…") if len(secret) >= 6 else lines
     clean = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in lines[-600:])
     return f"{reason}\nLast lines:\n{clean}" if clean else reason

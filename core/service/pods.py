@@ -18,7 +18,13 @@ from core.service.request import StartRequest
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
 from core.store import Store
+from core.store.whole import whole
 from core.templates import Catalog
+
+ID_LENGTH = 14
+LIVE = frozenset(Status) - {Status.TERMINATED}
+MOST_LOG = 256_000
+"""A pod may print lines of any length, and whoever shows them works on them in one go."""
 
 
 class PortUrl(Frozen):
@@ -86,12 +92,7 @@ class PodService:
             started_at=now,
             changed_at=now,
         )
-        stem = None if request.name is not None else spec.template
-        limit = self._settings.max_pods_per_user
-        pod, _ = await self._store.add_pod(pod, self._draft(caller, "pod.created"), stem=stem, limit=limit)
-        self._board.ring(pod.id)
-        self._launcher.carry(pod)
-        return pod
+        return await self._add(caller, pod, stem=None if request.name is not None else spec.template)
 
     async def stop(self, caller: Caller, reference: str) -> Pod:
         """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off."""
@@ -118,21 +119,27 @@ class PodService:
 
     async def get(self, caller: Caller, reference: str) -> Pod:
         """By name, id or unique prefix; the caller's own, or any for an admin."""
-        pod = find(await self._store.pods(workspace=caller.workspace), caller, reference)
+        pods = await self._store.pods(workspace=caller.workspace, status=LIVE)
+        wanted = reference.strip().lower()
+        if len(wanted) == ID_LENGTH and wanted.isascii() and wanted.isalnum():
+            # Those that ended long ago become many, so only the one that is meant is read.
+            ended = await self._store.pod(wanted)
+            if ended is not None and ended.workspace == caller.workspace and ended.status not in LIVE:
+                pods = (*pods, ended)
+        pod = find(pods, caller, reference)
         may_touch(caller, pod)
         return pod
 
     async def list(self, caller: Caller, *, everyone: bool = False, ended: bool = False) -> tuple[Pod, ...]:
         """The caller's pods, newest first; an admin may ask for everyone's. `ended`: terminated ones too."""
         owner = None if everyone and caller.role is Role.ADMIN else caller.person
-        status = None if ended else frozenset(Status) - {Status.TERMINATED}
-        return await self._store.pods(workspace=caller.workspace, owner=owner, status=status)
+        return await self._store.pods(workspace=caller.workspace, owner=owner, status=None if ended else LIVE)
 
     async def logs(self, caller: Caller, reference: str, tail: int = 100) -> str:
-        """The last lines of both streams of the present run; empty when nothing is left of it."""
+        """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left."""
         if not 1 <= tail <= 5000:
             raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
-        return await self._engine.logs(await self.get(caller, reference), tail)
+        return (await self._engine.logs(await self.get(caller, reference), tail))[-MOST_LOG:]
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
         """The pod now, and again at each change of it or of its start's progress, until no work is under way."""
@@ -219,6 +226,15 @@ class PodService:
         may_do(pod, action)
         return pod
 
+    @whole
+    async def _add(self, caller: Caller, pod: Pod, stem: str | None) -> Pod:
+        limit = self._settings.max_pods_per_user
+        pod, _ = await self._store.add_pod(pod, self._draft(caller, "pod.created"), stem=stem, limit=limit)
+        self._board.ring(pod.id)
+        self._launcher.carry(pod)
+        return pod
+
+    @whole
     async def _act(
         self,
         caller: Caller,
@@ -232,7 +248,8 @@ class PodService:
         """Compare-and-set the row and hand it to the launcher; a start that is under way is broken off first."""
         anew: dict[str, Any] = {}
         if action in (Action.RESUME, Action.RESTART):
-            anew = dict.fromkeys(("ready_at", "last_active_at", "ended_at", "ref"))
+            # Not `ref`: it names what a failed restart must remove before anything may be called ended.
+            anew = dict.fromkeys(("ready_at", "last_active_at", "ended_at"))
             anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
         moved = await self._store.move(
             pod.id,
@@ -259,4 +276,4 @@ class PodService:
 
 def new_id() -> str:
     """14 lowercase letters and digits, unguessable: an address is open to whoever knows it."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(14))
+    return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))

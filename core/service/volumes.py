@@ -9,6 +9,7 @@ from core.errors import Forbidden, NotFound, PodError
 from core.model import Caller, Role, Volume
 from core.policy import check_name
 from core.store import Store
+from core.store.whole import whole
 from core.units import parse_bytes, shorten
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -22,6 +23,7 @@ class Volumes:
         self._engine = engine
         self._now = now
 
+    @whole
     async def create(self, caller: Caller, name: str, size: str | None = None) -> Volume:
         """Make a volume; Conflict when the name is taken. `size` is recorded (`20g`); no engine enforces it yet."""
         volume = Volume(
@@ -49,12 +51,14 @@ class Volumes:
     async def get(self, caller: Caller, reference: str) -> Volume:
         """By name or id; NotFound lists what there is."""
         volumes = await self._store.volumes(caller.workspace)
-        for volume in volumes:
-            if reference in (volume.id, volume.name):
-                return volume
+        # An id is meant before a name: nobody can be tricked by a volume that is called like another's id.
+        named = [v for v in volumes if v.id == reference] or [v for v in volumes if v.name == reference]
+        if named:
+            return named[0]
         known = ", ".join(v.name for v in volumes) or "there is none yet"
         raise NotFound(f"No network volume {shorten(reference)!r} (there are: {known}).")
 
+    @whole
     async def delete(self, caller: Caller, reference: str) -> Volume:
         """Delete a volume with its data, for good; Conflict while a pod has it, Forbidden for somebody else's."""
         volume = await self.get(caller, reference)

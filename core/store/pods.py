@@ -24,7 +24,8 @@ class Pods(Topic):
 
         `stem`: pick the first free `{stem}-{n}` as its name in place of `pod.name`.
         QuotaExceeded (names limit and owner), Conflict (name taken among the workspace's pods that are not TERMINATED;
-        says which pod and how to choose another), NotFound (its network volume does not exist in this workspace).
+        says whose, which pod when it is the owner's own, and how to choose another), NotFound (its network volume does
+        not exist in this workspace).
         """
         async with self._db.write() as conn:
             if (await conn.execute(select(people.c.id).where(people.c.id == pod.owner))).one_or_none() is None:
@@ -40,7 +41,7 @@ class Pods(Topic):
                 .on_conflict_do_nothing(index_elements=[pods.c.workspace, pods.c.name], index_where=LIVE)
             )
             if (await conn.execute(made.returning(pods.c.id))).one_or_none() is None:
-                raise await _name_taken(conn, pod.workspace, name)
+                raise await _name_taken(conn, pod, name)
             added = await _read(conn, pod.id)
             return added, await _happened(conn, added, draft, added.changed_at)
 
@@ -159,12 +160,15 @@ async def _free_name(conn: AsyncConnection, workspace: str, stem: str) -> str:
     return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
 
-async def _name_taken(conn: AsyncConnection, workspace: str, name: str) -> Conflict:
-    query = select(*POD).where(pods.c.workspace == workspace, pods.c.name == name, LIVE)
+async def _name_taken(conn: AsyncConnection, pod: Pod, name: str) -> Conflict:
+    query = select(*POD).where(pods.c.workspace == pod.workspace, pods.c.name == name, LIVE)
     holder = pod_of((await conn.execute(query)).mappings().one())
+    own = holder.owner == pod.owner
+    # The id of somebody else's pod is not told: whoever knows it can open its address.
+    which = f"{f'pod {holder.id}' if own else 'a pod'} of {holder.owner_name}"
     return Conflict(
-        f"The name {shorten(name)!r} is taken by pod {holder.id} of {holder.owner_name} ({holder.status}). Nothing was "
-        "started: choose another name, give none to get one made, or terminate that pod first."
+        f"The name {shorten(name)!r} is taken by {which} ({holder.status}). Nothing was started: choose another name, "
+        f"or give none to get one made{', or terminate that pod first' if own else ''}."
     )
 
 

@@ -1,4 +1,7 @@
-"""What is begun with the database is brought to its end, also when the task that asked is cancelled."""
+"""What is begun with the database is brought to its end, also when the task that asked is cancelled.
+
+A service uses it as well, where a row that was written wants something done at once.
+"""
 
 import asyncio
 import functools

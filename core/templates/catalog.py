@@ -169,7 +169,7 @@ class Catalog:
 def _parse(text: str, source: str, idle_timeout: timedelta) -> Template:
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"this is not YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):
         raise ValueError("expected a mapping with at least name, description and image")

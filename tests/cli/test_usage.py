@@ -32,6 +32,10 @@ LONG = "x" * 10_000
         (["pod", "start", "hello", "--volume", "many"], ["volume: 'many' is not a size"]),
         (["pod", "start", "hello", "--cpu", "two"], ["--cpu"]),
         (["pod", "start", "hello", "--cpu", LONG], ["--cpu"]),
+        (["pod", "start", "hello", "--cpu", "nan"], ["cpu: nan is not a number of vCPUs"]),
+        (["pod", "start", "hello", "--cpu", "inf"], ["cpu: inf is not a number of vCPUs"]),
+        (["pod", "start", "hello", "--env", "A=\udcff"], ["holds bytes that are no text"]),
+        (["pod", "show", "caf\udce9"], ["'caf\N{REPLACEMENT CHARACTER}' holds bytes that are no text"]),
         (["pod", "start", "hello", "--gpu", "A100:many"], ["gpu: 'A100:many'", "A100:2"]),
         (["pod", "start", "hello", "--idle", "30"], ["idle: '30' is not a duration", "Did you mean 30m?"]),
         (["pod", "start", "hello", "--name", "Not Allowed"], ["name: 'Not Allowed' is not allowed"]),
@@ -169,3 +173,14 @@ def test_a_taken_port_and_no_room_are_told(stranger: int) -> None:
         here.run("up").complains(f"127.0.0.1:{stranger}", "PODKEEPER_GATEWAY_LISTEN")
         here.port = stranger
         here.run("up").complains("are the same address", code=2)
+
+
+def test_an_empty_token_file_is_no_token(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "token").touch(mode=0o600)
+    command("token").complains("The token file", "is empty")
+
+
+def test_a_token_file_that_cannot_be_read_is_told(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data" / "token").mkdir(parents=True)
+    command("token").complains("The token file", "cannot be read")

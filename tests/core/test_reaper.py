@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from core.engines.fake import Script
 from core.errors import Unavailable
 from core.gateway.base import Route
-from core.model import Cause, Status
+from core.idle import Decision, Evidence, PortEvidence, Verdict
+from core.launcher import Launcher
+from core.model import Cause, Pod, Status
+from core.progress import Board
+from core.store import Store
 from tests.houses import FakeHouse, fake_house
 
 
@@ -162,3 +167,60 @@ async def test_a_tick_over_many_pods_stops_just_the_silent_ones(tmp_path: Path, 
         after = [(await home.after(pod)).status for pod in pods]
         assert after[::2] == [Status.RUNNING] * (count // 2)
         assert after[1::2] == [Status.EXITED] * (count // 2)
+
+
+SILENT = Evidence(ports=(PortEvidence(port=8080),))
+SILENT_LONG = Verdict(decision=Decision.STOP, reason="silent", deadline=None, evidence=SILENT)
+
+
+async def silence(_pod: Pod) -> Evidence:
+    return SILENT
+
+
+async def test_a_pod_that_was_restarted_since_the_tick_looked_is_left_to_its_restart(home: FakeHouse) -> None:
+    pod = await home.started()
+    home.engine.script = Script.SLOW_START
+    await home.pods.restart(await home.local(), pod.id)
+    await home.engine.waiting.wait()
+    home.house.launcher.retire(pod, SILENT_LONG, silence)
+    home.engine.proceed.set()
+    after = await home.after(pod)
+    assert (after.status, after.run) == (Status.RUNNING, 2)
+
+
+async def test_a_pod_that_was_terminated_since_the_tick_looked_gets_no_route_again(home: FakeHouse) -> None:
+    pod = await home.started()
+    await home.pods.terminate(await home.local(), pod.id)
+    await home.after(pod)
+    home.house.launcher.retire(pod, SILENT_LONG, silence)
+    await home.house.launcher.idle()
+    assert home.gateway.routes == {}
+
+
+class AbsentStore(Store):
+    """A database that is away for some looks at a row."""
+
+    away = 0
+
+    async def pod(self, pod_id: str) -> Pod | None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("the database does not answer")
+        return await super().pod(pod_id)
+
+
+async def test_a_door_that_was_closed_for_nothing_opens_again_although_the_database_was_away(home: FakeHouse) -> None:
+    pod = await home.started()
+    store = await AbsentStore.open(home.house.settings.database, home.house.settings.data_dir / "registry.key")
+    launcher = Launcher(store, home.engine, home.gateway, Board(), home.clock, patience=0.01)
+
+    async def visited(_pod: Pod) -> Evidence:
+        assert home.gateway.routes[f"{pod.id}-8080"].state == "closing"
+        store.away = 3
+        return Evidence(ports=(PortEvidence(port=8080, succeeded=1),))
+
+    launcher.retire(pod, SILENT_LONG, visited)
+    await launcher.idle()
+    await store.close()
+    assert store.away == 0
+    assert home.gateway.routes[f"{pod.id}-8080"].state == "live"

@@ -1,5 +1,7 @@
 """Rows and engine agree again, whatever went past us."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from core.engines.base import Order
 from core.engines.fake import FakeEngine, Script
 from core.errors import AlreadyRunning
-from core.model import Status
+from core.model import Pod, Status
 from core.service import StartRequest
 from core.store import Store
 from tests.helpers import until
@@ -121,6 +123,32 @@ async def test_the_engine_tells_of_an_end_and_the_row_follows_at_once(
     assert home.gateway.routes[f"{pod.id}-8080"].state == "sleeping"
 
 
+class StumblingEngine(FakeEngine):
+    """Tells something that we cannot read, once."""
+
+    stumbled = False
+
+    async def changes(self) -> AsyncGenerator[str]:
+        if not self.stumbled:
+            self.stumbled = True
+            raise KeyError("timeNano")
+        async for pod_id in super().changes():
+            yield pod_id
+
+
+async def test_the_engine_is_listened_to_again_after_something_that_could_not_be_read(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=StumblingEngine()) as home:
+        me = await home.local()
+        pod = await home.started()
+
+        async def ended() -> bool:
+            return (await home.pods.get(me, pod.id)).status is Status.EXITED
+
+        await until(lambda: bool(home.engine._listeners))  # pyright: ignore[reportPrivateUsage]
+        home.engine.die(pod.id, 0)
+        await until(ended)
+
+
 async def test_an_engine_that_does_not_answer_is_no_evidence(home: FakeHouse) -> None:
     pod = await home.started()
     home.engine.down = True
@@ -148,4 +176,42 @@ async def test_leftovers_of_a_pod_at_rest_are_removed(home: FakeHouse) -> None:
         pass
     found = await home.house.reconciler.tick(home.clock())
     assert found.leftovers == (pod.id,)
+    await home.house.launcher.idle()
     assert await home.engine.list() == ()
+
+
+class SlowToStop(FakeEngine):
+    """Its next stop waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow = False
+        self.stopping = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def stop(self, pod: Pod, grace: float = 10) -> None:
+        if self.slow:
+            self.slow = False
+            self.stopping.set()
+            await self.go_on.wait()
+        await super().stop(pod, grace)
+
+
+async def test_a_resume_while_a_leftover_is_being_removed_keeps_its_new_container(tmp_path: Path) -> None:
+    engine = SlowToStop()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        me = await home.local()
+        pod = await home.started()
+        await home.pods.stop(me, pod.id)
+        await home.after(pod)
+        async for _ in engine.start(Order(pod=pod, address="10.255.9.9")):
+            pass
+        engine.slow = True
+        tick = asyncio.create_task(home.house.reconciler.tick(home.clock()))
+        await engine.stopping.wait()
+        await home.pods.resume(me, pod.id)
+        await home.after(pod)
+        engine.go_on.set()
+        await tick
+        assert (await home.after(pod)).status is Status.RUNNING
+        assert [(instance.run, instance.running) for instance in await engine.list()] == [(2, True)]

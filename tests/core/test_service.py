@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from core.engines.base import Order, Step
 from core.engines.fake import FakeEngine, Script
@@ -19,8 +21,10 @@ from core.errors import (
     QuotaExceeded,
     Unavailable,
 )
-from core.model import Action, Gpu, Pod, Stage, Status
-from core.service import StartRequest
+from core.model import Action, Gpu, Pod, PodSpec, Stage, Status, Volume
+from core.progress import Board
+from core.service import PodService, StartRequest
+from core.store import Store
 from tests.houses import FakeHouse, fake_house
 
 
@@ -250,6 +254,25 @@ async def test_a_terminate_during_a_start_leaves_nothing_alive(home: FakeHouse, 
     assert f"{pod.id}-8080" not in home.gateway.routes
 
 
+async def test_a_restart_that_cannot_stop_the_old_run_is_not_called_failed_while_that_one_runs(
+    home: FakeHouse,
+) -> None:
+    me = await home.local()
+    pod = await home.started()
+    home.engine.stop_fails = True
+    await home.pods.restart(me, pod.id)
+    async for event in home.pods.tail("test"):
+        if event.kind == "pod.stop_failed":
+            break
+    assert (await home.pods.get(me, pod.id)).status is Status.STARTING
+    assert [instance.running for instance in await home.engine.list()] == [True]
+    claimed = await home.house._store.claimed("address")  # pyright: ignore[reportPrivateUsage]
+    assert list(claimed.values()) == [pod.id]
+    home.engine.stop_fails = False
+    assert (await home.after(pod)).status is Status.ERROR
+    assert await home.engine.list() == ()
+
+
 async def test_two_people_stop_at_once_and_one_of_them_is_told(home: FakeHouse) -> None:
     me = await home.local()
     pod = await home.started()
@@ -342,8 +365,15 @@ async def test_only_allowed_users_come_in(tmp_path: Path) -> None:
 
 async def test_a_taken_name_is_told_with_its_holder(home: FakeHouse) -> None:
     pod = await home.started(name="mine")
-    with pytest.raises(Conflict, match=pod.id):
+    with pytest.raises(Conflict, match=f"pod {pod.id} of local admin"):
         await home.started(name="mine")
+
+
+async def test_a_name_that_somebody_else_took_does_not_tell_the_address_of_their_pod(home: FakeHouse) -> None:
+    pod = await home.started(await home.member("UANN"), name="mine")
+    with pytest.raises(Conflict, match="a pod of uann") as found:
+        await home.started(await home.member("UBOB"), name="mine")
+    assert pod.id not in str(found.value)
 
 
 async def test_gpus_are_given_as_whole_devices_and_never_twice(tmp_path: Path) -> None:
@@ -405,7 +435,10 @@ async def test_volumes_of_others_and_names_that_are_not_allowed(home: FakeHouse)
         await volumes.create(bob, "anns")
     with pytest.raises(InvalidInput):
         await volumes.create(bob, "../etc")
-    with pytest.raises(NotFound, match="there are: anns"):
+    last = await volumes.create(ann, "z" * 63)
+    await volumes.create(bob, last.id)
+    assert await volumes.get(ann, last.id) == last
+    with pytest.raises(NotFound, match=r"there are: .*anns"):
         await volumes.delete(bob, "nope")
 
 
@@ -418,18 +451,104 @@ async def test_secrets_of_a_pod_are_in_no_event_and_no_repr(home: FakeHouse) -> 
     assert "hf_very_secret" not in repr(events)
 
 
+def test_an_error_about_a_spec_that_cannot_be_read_holds_nothing_of_it() -> None:
+    with pytest.raises(ValidationError) as found:
+        PodSpec.model_validate({"env": ["hf_very_secret"]})
+    assert "hf_very_secret" not in str(found.value)
+
+
 class TalkativeEngine(FakeEngine):
     """Its pods print their environment before they fail."""
 
     async def logs(self, pod: Pod, tail: int) -> str:
-        return f"HF_TOKEN={pod.spec.env['HF_TOKEN']} is not accepted"
+        key = pod.spec.env["KEY"].splitlines()[-1]
+        return f"{key}\nHF_TOKEN={pod.spec.env['HF_TOKEN']} is not accepted"
 
 
 async def test_a_secret_that_the_pod_printed_is_masked_in_the_reason(tmp_path: Path) -> None:
     engine = TalkativeEngine(script=Script.EXITS)
     async with fake_house(tmp_path / "data", engine=engine) as home:
-        pod = await home.started(env={"HF_TOKEN": "hf_very_secret"})
-        assert (pod.reason or "").endswith("HF_TOKEN=… is not accepted")
+        env = {"USER": "hf_very", "HF_TOKEN": "hf_very_secret", "KEY": "first line\nsecond line"}
+        pod = await home.started(env=env)
+        assert (pod.reason or "").endswith("\n…\nHF_TOKEN=… is not accepted")
+
+
+class EndlessEngine(FakeEngine):
+    """Its pods print lines without end."""
+
+    async def logs(self, pod: Pod, tail: int) -> str:
+        return "x" * 1_000_000 + "the end"
+
+
+async def test_of_endless_lines_only_the_end_is_handed_on(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=EndlessEngine()) as home:
+        pod = await home.started()
+        said = await home.pods.logs(await home.local(), pod.id)
+        assert said.endswith("the end")
+        assert len(said) == 256_000
+
+
+async def test_a_pod_that_ended_answers_to_its_whole_id_only_and_to_its_owner(home: FakeHouse) -> None:
+    me = await home.local()
+    pod = await home.started()
+    await home.pods.terminate(me, pod.id)
+    await home.after(pod)
+    assert (await home.pods.get(me, pod.id.upper())).status is Status.TERMINATED
+    with pytest.raises(Forbidden):
+        await home.pods.get(await home.member(), pod.id)
+    for reference in (pod.id[:-1], pod.name):
+        with pytest.raises(NotFound):
+            await home.pods.get(me, reference)
+
+
+class HearingStore(Store):
+    """Tells when it is about to write."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.writing = asyncio.Event()
+
+    async def move(self, *given: Any, **more: Any) -> Pod | None:
+        self.writing.set()
+        return await super().move(*given, **more)
+
+
+async def test_an_order_whose_asker_leaves_while_it_is_written_is_carried_out_at_once(home: FakeHouse) -> None:
+    pod = await home.started()
+    settings, services = home.house.settings, home.house.services
+    store = await HearingStore.open(settings.database, settings.data_dir / "registry.key")
+    board, launcher = Board(), home.house.launcher
+    pods = PodService(
+        settings, store, home.engine, home.gateway, launcher, services.templates, services.volumes, board, home.clock
+    )
+    asking = asyncio.create_task(pods.stop(await home.local(), pod.id))
+    await store.writing.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (await home.after(pod)).status is Status.EXITED
+    await store.close()
+
+
+class SlowDisks(FakeEngine):
+    """Takes its time to make a volume."""
+
+    async def create_volume(self, volume: Volume) -> None:
+        self.waiting.set()
+        await self.proceed.wait()
+        await super().create_volume(volume)
+
+
+async def test_a_volume_whose_asker_leaves_is_made_all_the_same(tmp_path: Path) -> None:
+    engine = SlowDisks()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        asking = asyncio.create_task(home.house.services.volumes.create(await home.local(), "shared"))
+        await engine.waiting.wait()
+        asking.cancel()
+        asyncio.get_running_loop().call_soon(engine.proceed.set)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (await home.started(network_volume="shared")).status is Status.RUNNING
 
 
 async def test_logs_are_asked_for_within_bounds(home: FakeHouse) -> None:

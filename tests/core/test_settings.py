@@ -50,6 +50,14 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     assert "docs/settings.md" in str(error.value)
 
 
+@pytest.mark.parametrize("variable", ["PODKEEPER_TOKEN", "PODKEEPER_URL", "SLACK_SIGNING_SECRET", "SLACK_API_URL"])
+def test_an_empty_value_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.delenv(variable, raising=False)
+    unset = Settings.load()
+    monkeypatch.setenv(variable, "")
+    assert Settings.load() == unset
+
+
 def test_secrets_stay_out_of_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("PODKEEPER_TOKEN", "PODKEEPER_DATABASE_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
         monkeypatch.setenv(variable, "hush-hush")

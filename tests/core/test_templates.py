@@ -49,6 +49,7 @@ def test_a_users_template_wins_over_the_built_in_one(tmp_path: Path) -> None:
         ("description: x\nimage: i\n", "name is missing"),
         ("- 1\n", "expected a mapping"),
         ("a: [", "this is not YAML"),
+        ("[" * 5000, "this is not YAML"),
     ],
 )
 def test_a_wrong_file_is_told_by_file_key_and_what_was_expected_and_the_others_load(
