@@ -13,7 +13,7 @@ import httpx
 
 from cli.client import is_ours
 from cli.output import plain
-from core.app import docker_engine, make_data_dir
+from core.app import make_data_dir, named_engine
 from core.errors import PodError
 from core.gateway.process import check_free, find_envoy, short_version, version
 from core.settings import Settings
@@ -45,7 +45,7 @@ async def examine(settings: Settings) -> list[Check]:
     up = await is_ours(local)
     checks = [_data_dir(settings), *_private_files(settings)]
     async with _store(settings, checks) as store:
-        await _engine(store, checks)
+        await _engine(settings, store, checks)
     checks.append(await _envoy(settings))
     checks += _ports(settings, up)
     checks.append(await _service(local, up))
@@ -99,11 +99,11 @@ async def _store(settings: Settings, checks: list[Check]) -> AsyncGenerator[Stor
         await store.close()
 
 
-async def _engine(store: Store | None, checks: list[Check]) -> None:
+async def _engine(settings: Settings, store: Store | None, checks: list[Check]) -> None:
     if store is None:
         checks.append(Check("engine", False, "not looked at, because the database comes first."))
         return
-    engine = docker_engine()
+    engine = named_engine(settings)
     try:
         await engine.open(store.installation)
         checks.append(Check("engine", True, await engine.check()))

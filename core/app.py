@@ -29,6 +29,7 @@ from core.templates import Catalog
 
 log = logging.getLogger("podkeeper")
 
+_ENGINES = {"docker": DockerEngine}
 EVENTS_KEPT = timedelta(days=90)
 
 
@@ -90,9 +91,9 @@ class House:
         return len(await self._store.pods(status={s for s in Status if s.holds_compute}))
 
 
-def docker_engine() -> Engine:
-    """The engine of `PODKEEPER_ENGINE=docker`, as `DOCKER_HOST` says."""
-    return DockerEngine()
+def named_engine(settings: Settings) -> Engine:
+    """The engine that `PODKEEPER_ENGINE` names."""
+    return _ENGINES[settings.engine]()
 
 
 def envoy_gateway(settings: Settings) -> Gateway:
@@ -156,7 +157,7 @@ async def running(
     opened. An engine that is down is waited for: `missing()` says so meanwhile.
     """
     make_data_dir(settings.data_dir)
-    engine = engine or docker_engine()
+    engine = engine or named_engine(settings)
     gateway = gateway or envoy_gateway(settings)
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.database, settings.data_dir / "registry.key")

@@ -213,7 +213,7 @@ class Pod(Frozen):
     cause: Cause | None = None
     """What set off the change it is in, or was in last."""
     ref: str | None = None
-    """The engine's own name for the present run."""
+    """The engine's own name for the present run, or, while that has none, for the one before."""
     upstreams: Mapping[int, Upstream] = Field(default_factory=dict[int, Upstream])
     """By port number, while something runs."""
     gpus: tuple[str, ...] = ()
@@ -391,3 +391,9 @@ class Traffic(Frozen):
 def route_key(pod_id: str, port: int) -> str:
     """The name of a pod port everywhere: in host names, routes and counters."""
     return f"{pod_id}-{port}"
+
+
+def registry_of(image: str) -> str:
+    """The registry host of an image name, by Docker's rule: a first part with a dot, a colon or `localhost`."""
+    first, slash, _ = image.partition("/")
+    return first.lower() if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"

@@ -38,8 +38,8 @@ class Reconciler:
         taken_up = await self._take_up(now, alone)
         try:
             instances = await self._engine.list()
-        except Unavailable as error:
-            log.warning("the engine does not answer, so nothing is concluded: %s", error)
+        except PodError as error:
+            log.warning("the engine cannot tell what it has, so nothing is concluded: %s", error)
             return Mended(taken_up=taken_up)
         # Rows are read after the instances: what was there then has a row by now.
         rows = {pod.id: pod for pod in await self._store.pods(status=frozenset(Status) - {Status.TERMINATED})}

@@ -20,6 +20,8 @@ from core.store import Store
 log = logging.getLogger("podkeeper.launcher")
 
 LEASE = timedelta(seconds=15)
+CLOSING = 5.0
+"""Seconds that a step under way may take to end when the house closes."""
 
 
 class Launcher:
@@ -100,10 +102,13 @@ class Launcher:
 
     async def close(self) -> None:
         """Let go of everything; rows under way stay so, for the next one to carry on."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._tasks.values())
+        # Once more for those that wait for an engine which does not come to an end: the next one finds what they leave.
+        for patience in (CLOSING, None):
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                _, tasks = await asyncio.wait(tasks, timeout=patience)
         try:
             await self._store.renew(self._worker, self._now())
         except Unavailable as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from core.engines.base import Engine, Order
 from core.errors import NoCapacity
-from core.model import Gpu, GpuRequest, Pod
+from core.model import Gpu, GpuRequest, Pod, registry_of
 from core.store import Store
 
 
@@ -87,9 +87,3 @@ def environment(pod: Pod, gpus: int) -> dict[str, str]:
     if pod.spec.network_volume is not None:
         ours["RUNPOD_VOLUME_ID"] = pod.spec.network_volume
     return {**pod.spec.env, **ours}
-
-
-def registry_of(image: str) -> str:
-    """The registry host of an image name, by Docker's rule: a first part with a dot, a colon or `localhost`."""
-    first, slash, _ = image.partition("/")
-    return first.lower() if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"

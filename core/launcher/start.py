@@ -159,7 +159,9 @@ async def _next(steps: AsyncGenerator[Step], stage: Stage) -> Step | None:
     except asyncio.CancelledError:
         if stage is Stage.PULL:
             task.cancel()
-        await asyncio.wait([task], timeout=_BROKEN_OFF)
-        task.cancel()
-        await asyncio.wait([task], timeout=1)
+        try:
+            await asyncio.wait([task], timeout=_BROKEN_OFF)
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=1)
         raise

@@ -14,6 +14,8 @@ from core.model import GpuRequest, IdleRule, PodSpec, Port, Ready, Template
 from core.policy import check_env, check_name
 from core.units import parse_bytes, parse_duration, shorten
 
+_LONGEST_NAME = 56
+
 _EXPECTED = {
     "name": "lowercase letters, digits and hyphens",
     "image": "an image name such as ghcr.io/owner/app:tag",
@@ -55,6 +57,13 @@ def _said(read: Any, value: object) -> Any:
         return read(_text(value))
     except InvalidInput as error:
         raise ValueError(str(error)) from None
+
+
+def _stem(name: str) -> str:
+    """A name that leaves room for `-N` in the names of its pods."""
+    if len(check_name(name)) > _LONGEST_NAME:
+        raise ValueError(f"name: {shorten(name)!r} is too long; at most {_LONGEST_NAME} characters")
+    return name
 
 
 def _safe_env(env: dict[str, str]) -> dict[str, str]:
@@ -104,7 +113,7 @@ class _File(_Form):
 
     def template(self, source: str, idle_timeout: timedelta) -> Template:
         spec = PodSpec(
-            template=check_name(self.name),
+            template=_stem(self.name),
             image=self.image,
             args=self.args,
             env=self.env,

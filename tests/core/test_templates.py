@@ -46,6 +46,7 @@ def test_a_users_template_wins_over_the_built_in_one(tmp_path: Path) -> None:
         (GOOD + "env: {PODKEEPER_POD_ID: x}\n", "PODKEEPER_POD_ID is set by Podkeeper itself"),
         (GOOD + "idle: {timeout: 30}\n", "Did you mean 30m?"),
         ("name: Mine!\ndescription: x\nimage: i\n", "name: 'Mine!' is not allowed"),
+        (f"name: {'n' * 57}\ndescription: x\nimage: i\n", "at most 56 characters"),
         ("description: x\nimage: i\n", "name is missing"),
         ("- 1\n", "expected a mapping"),
         ("a: [", "this is not YAML"),

@@ -12,19 +12,13 @@ from core.engines.base import Step
 from core.engines.docker.client import Client, Refused, section
 from core.engines.docker.layers import Layers
 from core.errors import InvalidInput, NoCapacity, PodError, PodFailed, Unavailable
-from core.model import Credential, Stage
+from core.model import Credential, Stage, registry_of
 from core.units import shorten
 
 PLATFORM = "linux/amd64"
 _STEP_EVERY = 0.25
 _NAME = re.compile(r"^(?!.*(\.\.|//))[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$", re.ASCII)
 _REBUILD = f"Pods run {PLATFORM} images: build it with `docker build --platform {PLATFORM}`, push it, and try again."
-
-
-def registry_of(image: str) -> str:
-    """The host in an image name, `docker.io` when there is none."""
-    head, slash, _ = image.partition("/")
-    return head if slash and ("." in head or ":" in head or head == "localhost") else "docker.io"
 
 
 def check_name(image: str) -> None:

@@ -11,10 +11,10 @@ from core.engines.docker import gpus, layers, refusals, standin, streams
 from core.engines.docker.client import Refused, away
 from core.engines.docker.config import create_config
 from core.engines.docker.network import free_subnets, parse_nameservers, parse_routes, subnets
-from core.engines.docker.pull import explain, registry_of
+from core.engines.docker.pull import explain
 from core.engines.fake import FakeEngine
 from core.errors import Conflict, InvalidInput, NoCapacity, PodFailed, Unavailable
-from core.model import Credential, Gpu
+from core.model import Credential, Gpu, registry_of
 from tests.core.engines.orders import MB, make_pod, order_of
 
 CREDENTIAL = Credential(host="ghcr.io", username="someone", secret="the-secret")
