@@ -86,8 +86,12 @@ async def test_a_pod_that_does_not_come_up_says_why_and_leaves_nothing_running(
     assert await home.house.missing() == []
 
 
-async def test_a_private_image_needs_the_stored_credential(home: RealHouse, private_registry: Registry) -> None:
+async def test_a_private_image_needs_the_stored_credential(
+    home: RealHouse, private_registry: Registry, private_image: str
+) -> None:
     registries = home.house.services.registries
+    if docker("image", "ls", "--quiet", private_image):  # another test has pulled it, and it is not pulled again
+        docker("image", "rm", "--force", private_image)
     without = await home.started("private")
     assert without.status is Status.ERROR
     assert f"podkeeper registry add {private_registry.host}" in (without.reason or "")
