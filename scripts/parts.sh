@@ -67,9 +67,21 @@ start_engine() {
     as_root service docker start >/dev/null || fail "Docker Engine's init script failed: $log says why."
   else
     say "Starting Docker Engine in the background (no init system runs here); its log is $log."
+    forget_dead dockerd /var/run/docker.pid
+    forget_dead containerd /var/run/docker/containerd/containerd.pid
     as_root sh -c "setsid dockerd >>$log 2>&1 </dev/null &"
   fi
   wait_for_engine "$log"
+}
+
+# forget_dead NAME FILE: removes a pid file whose process has ended. Docker itself takes any process of that number for its
+# own, and also one that has ended without anybody taking note (a zombie: where no init runs, nobody does).
+forget_dead() {
+  local pid name state
+  pid=$(as_root cat "$2" 2>/dev/null) || return 0
+  name=$(cat "/proc/$pid/comm" 2>/dev/null || true)
+  state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null || true)
+  if [ "$name" != "$1" ] || [ "${state:0:1}" = Z ]; then as_root rm -f "$2"; fi
 }
 
 wait_for_engine() {
