@@ -20,7 +20,7 @@ from bot.views import plain
 
 log = logging.getLogger("podkeeper.slack")
 
-quiet = logging.getLogger("podkeeper.slack.library")
+quiet = logging.getLogger("podkeeper.slack.sdk")
 """For the libraries: below WARNING they print whole payloads, and a command may hold a password after --env."""
 quiet.setLevel(logging.WARNING)
 
