@@ -60,9 +60,12 @@ def sweep(installation: str) -> None:
     label = f"label=podkeeper.installation={installation}"
     for kind, removal in (("container", ["rm", "-f", "-v"]), ("volume", ["rm", "-f"]), ("network", ["rm"])):
         listing = [kind, "ls", "-q", "--filter", label, *(["-a"] if kind == "container" else [])]
-        found = docker(*listing).split()
-        if found:
-            docker(kind, *removal, *found)
+        deadline = time.monotonic() + 30
+        while found := docker(*listing).split():
+            # Docker lets a network go only some moments after the last of its containers.
+            done = subprocess.run(["docker", kind, *removal, *found], capture_output=True, check=False)
+            assert done.returncode == 0 or time.monotonic() < deadline, done.stderr.decode()
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

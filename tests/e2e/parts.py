@@ -230,6 +230,7 @@ class Place:
 
     async def close(self) -> None:
         """Take everything away that the houses left."""
+        await self.site.session.close()
         with suppress(OSError, KeyError, ValueError):
             await stop_process(self.site.pid)
         with suppress(sqlite3.Error):
@@ -237,7 +238,6 @@ class Place:
             self.installations.update(row[0] for row in rows)
         for installation in self.installations:
             await asyncio.to_thread(sweep, installation)
-        await self.site.session.close()
         shutil.rmtree(self.base)
 
     async def _ready(self) -> bool:

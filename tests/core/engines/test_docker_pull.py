@@ -98,6 +98,7 @@ async def test_a_registry_that_is_down_is_unavailable(engine: DockerEngine) -> N
 
 
 async def test_a_private_registry_takes_the_right_password_only(engine: DockerEngine, private_image: str) -> None:
+    forget(private_image)  # another test may have pulled it
     host = private_image.partition("/")[0]
     with pytest.raises(InvalidInput, match=f"asks for a password.*podkeeper registry add {host}"):
         await start(engine, make_pod(private_image))
