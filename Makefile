@@ -1,6 +1,6 @@
 # One command each; every one sets up what it needs first (scripts/setup.sh).
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint format bench test-image test-llama lock
+.PHONY: help up test check lint format bench test-image test-llama simulate lock
 SETUP := bash scripts/setup.sh
 
 help: ## print this
@@ -35,6 +35,9 @@ test-image: ## build the service image, run it as compose.yaml does, and walk a 
 
 test-llama: ## a real llama server as a pod (some minutes, a 240 MB model)
 	@exec $(SETUP) dev bash scripts/test_llama.sh
+
+simulate: ## 100,000 pod-hours of people, tabs, outages and restarts through the real reaper
+	@exec $(SETUP) dev .venv/bin/python -m tests.simulator
 
 lock: ## renew requirements.lock and requirements-dev.lock
 	@bash scripts/lock.sh

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from slack_sdk.errors import SlackApiError
 
-from bot.operations import Operations, Who
+from bot import letters
+from bot.blocks import Message
+from bot.operations import Operations, Who, now
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
     OPEN,
@@ -19,8 +21,8 @@ from bot.views import (
     plain,
     problem,
 )
-from core.errors import Conflict
-from core.model import Action, Caller, Update
+from core.errors import Conflict, PodError
+from core.model import Caller, Pod, Status, Update
 
 
 @dataclass(frozen=True)
@@ -63,27 +65,42 @@ class Clicks:
         pods, pod_id = self._services.pods, click.pod_id
         match click.action_id:
             case action if action == STOP:
-                await self._act(who, caller, click, Action.STOP)
+                await self._act(who, caller, click, await pods.stop(caller, pod_id), "Stopped")
             case action if action == START_AGAIN:
-                await self._act(who, caller, click, Action.RESUME)
+                await self._act(who, caller, click, await pods.again(caller, pod_id), "Started again")
             case action if action == TERMINATE:
                 pod = await pods.get(caller, pod_id)
                 await who.reply.say(ask_terminate(self._do.live.look(pod)))
             case action if action == TERMINATE_CONFIRM:
                 await self._terminate(who, caller, click)
+            case action if action.startswith(letters.KEEP):
+                duration = action.removeprefix(f"{letters.KEEP}_")
+                pod = await self._services.keeping.keep(caller, pod_id, duration)
+                await self._settle(who, click, letters.kept(pod, who.mention))
+            case action if action == letters.FORGET_NOT:
+                pod = await pods.get(caller, pod_id)
+                await self._settle(who, click, letters.not_forgotten(pod, who.mention))
+            case action if action == letters.WHY:
+                await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), now()))
             case _:
                 await who.reply.say(
                     plain("This button is from another version of Podkeeper. `/pod list` shows what is.")
                 )
 
-    async def _act(self, who: Who, caller: Caller, click: Click, action: Action) -> None:
-        pods = self._services.pods
-        deed = pods.stop if action is Action.STOP else pods.resume
-        word = "Stopped" if action is Action.STOP else "Started again"
-        pod = await deed(caller, click.pod_id)
+    async def _act(self, who: Who, caller: Caller, click: Click, pod: Pod, word: str) -> None:
+        """Follow what was asked for in the message that was clicked; `pod` may be another one than the button's."""
+        self._do.standing.settle(click.pod_id)
         if click.place is None:
             await who.reply.remove()
         await self._do.show(who, caller, pod, word, click.place)
+
+    async def _settle(self, who: Who, click: Click, message: Message) -> None:
+        """The message that was clicked says what became of it."""
+        self._do.standing.settle(click.pod_id)
+        if click.place is None:
+            await who.reply.replace(message)
+        else:
+            await self._do.poster.edit(click.place, message)
 
     async def _terminate(self, who: Who, caller: Caller, click: Click) -> None:
         """The question that was asked becomes the answer, and the end of it replaces that."""
@@ -98,13 +115,23 @@ class Clicks:
         """Tell the clicker, and make the stale message true again."""
         pod = await self._services.pods.get(caller, click.pod_id)
         meanwhile = f" ({pod.reason.splitlines()[0]})" if pod.reason else ""
-        said = problem(f"{error}{meanwhile}")
+        said = f"{error}{meanwhile}"
+        if pod.status is Status.TERMINATED and click.action_id == START_AGAIN:
+            pod = await self._successor(caller, pod)
+            said = f"There is a {pod.name} already ({pod.status})." if pod.id != click.pod_id else str(error)
         if click.place is None:
-            await who.reply.replace(said)
+            await who.reply.replace(problem(said))
             return
-        await who.reply.say(said)
-        if not pod.status.under_way:
+        await who.reply.say(problem(said))
+        if not (pod.status.under_way or self._do.live.follows(click.place)):
             try:
                 await self._do.poster.edit(click.place, card(self._do.live.look(pod)))
             except (SlackApiError, *UNREACHABLE):
                 return
+
+    async def _successor(self, caller: Caller, pod: Pod) -> Pod:
+        """The pod that has a terminated one's name now; itself when there is none, or none of the caller's."""
+        try:
+            return await self._services.pods.get(caller, pod.name)
+        except PodError:
+            return pod

@@ -1,10 +1,11 @@
 """`/pod`: one listener for Bolt, the verbs behind it."""
 
-from bot import lists
+from bot import letters, lists
 from bot.grammar import Command, parse
 from bot.operations import Operations, Who, now
-from bot.views import ask_terminate
-from core.model import Caller
+from bot.views import ask_terminate, card
+from bot.words import escape
+from core.model import Caller, Pod
 
 _DONE = {"start": "Started", "resume": "Started again", "restart": "Restarted", "stop": "Stopped"}
 
@@ -50,10 +51,25 @@ class Commands:
                 await reply.say(lists.pods(shown, everyone=command.everyone, now=now()))
             case "show":
                 pod = await pods.get(caller, target)
-                await reply.say(lists.details(self._do.live.look(pod), pods.stops_at(pod)))
+                tokens = pods.secrets(caller, pod)
+                await reply.say(lists.details(self._do.live.look(pod), pods.stops_at(pod), tokens, now()))
+            case "why":
+                await reply.say(letters.why(await self._services.keeping.why(caller, target), now()))
+            case "keep":
+                pod = await self._services.keeping.keep(caller, target, command.detail)
+                await self._do.tell(who, letters.kept(pod, who.mention))
+            case "expose":
+                pod = await self._services.ports.expose(caller, target, command.detail)
+                await self._ports(who, pod, "exposed", command.detail)
+            case "unexpose":
+                pod = await self._services.ports.unexpose(caller, target, command.detail)
+                await self._ports(who, pod, "unexposed", command.detail)
             case "logs":
                 pod = await pods.get(caller, target)
                 text = await pods.logs(caller, pod.id, command.tail)
                 await reply.say(lists.logs(pod, text, command.tail))
             case _:
                 await reply.say(lists.templates(self._services.templates.list()))
+
+    async def _ports(self, who: Who, pod: Pod, word: str, port: str) -> None:
+        await self._do.tell(who, card(self._do.live.look(pod), f"Port {escape(port)} {word} by {who.mention}"))

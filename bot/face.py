@@ -21,6 +21,7 @@ from bot.notices import Notices
 from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, Posted, Poster, Reply, client, quiet, refusal
 from bot.socket_mode import SocketMode
+from bot.standing import Standing
 from bot.tasks import Tasks
 from core.service import Services
 from core.settings import Settings
@@ -41,10 +42,11 @@ class SlackFace:
         self._poster = Poster(self._web)
         self._tasks = Tasks()
         live = Live(services, settings, self._poster, pace)
-        operations = Operations(services, self._poster, live)
+        standing = Standing()
+        operations = Operations(services, self._poster, live, standing)
         self._commands = Commands(operations)
         self._clicks = Clicks(operations)
-        self._notices = Notices(services, self._poster, live)
+        self._notices = Notices(services, self._poster, live, standing)
         self._app = self._bolt()
         app_token = settings.slack_app_token
         self._socket = (

@@ -24,16 +24,20 @@ class Verb:
     """A word after `/pod`."""
 
     summary: str
-    argument: str | None = None
-    """What follows the verb: `template` or `pod`; None: nothing."""
+    arguments: tuple[str, ...] = ()
+    """What follows the verb, in order: `template`, or `pod` and what is to be done with it."""
     optional: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def usage(self, name: str) -> str:
         """One line: `/pod show <pod>`."""
         before, after = "[]" if self.optional else "<>"
-        argument = f" {before}{self.argument}{after}" if self.argument else ""
-        return f"/pod {name}{argument}{' [options]' if self.options else ''}"
+        arguments = "".join(f" {before}{argument}{after}" for argument in self.arguments)
+        return f"/pod {name}{arguments}{' [options]' if self.options else ''}"
+
+    def example(self, name: str) -> str:
+        """One that could be typed: `/pod show hello-1`."""
+        return " ".join([f"/pod {name}", *(EXAMPLES[argument] for argument in self.arguments)])
 
 
 _START = {
@@ -45,10 +49,14 @@ _START = {
     "network-volume": Option("datasets", "an existing network volume, in place of the volume disk"),
     "env": Option("NAME=value", "an environment variable; may be repeated", repeats=True),
     "idle": Option("30m", "stop after so much silence; 0 for never"),
+    "warning": Option("5m", "tell you so long before that; 0 for not at all"),
+    "for": Option("12h", "stop after so long, whatever its traffic; 0 for never"),
+    "ignore": Option("/health", "requests that are no use, or agent:NAME, method:HEAD; may be repeated", repeats=True),
+    "wake": Option("button", "what a visit does while it is stopped: auto, button or off"),
 }
 
 VERBS: Mapping[str, Verb] = {
-    "start": Verb("make a pod and start it", "template", options=_START),
+    "start": Verb("make a pod and start it", ("template",), options=_START),
     "list": Verb(
         "your pods",
         options={
@@ -56,24 +64,29 @@ VERBS: Mapping[str, Verb] = {
             "ended": Option(None, "terminated ones too"),
         },
     ),
-    "show": Verb("one pod: address, size, idle rule", "pod"),
-    "stop": Verb("stop it; its volume disk is kept", "pod"),
-    "resume": Verb("start a stopped pod again", "pod"),
-    "restart": Verb("stop and start it in one go", "pod"),
-    "terminate": Verb("delete it for good (asks first)", "pod"),
-    "logs": Verb("its last lines", "pod", options={"tail": Option("100", "how many lines, up to 1000")}),
+    "show": Verb("one pod: address, size, idle rule", ("pod",)),
+    "stop": Verb("stop it; its volume disk is kept", ("pod",)),
+    "resume": Verb("start a stopped pod again", ("pod",)),
+    "restart": Verb("stop and start it in one go", ("pod",)),
+    "terminate": Verb("delete it for good (asks first)", ("pod",)),
+    "logs": Verb("its last lines", ("pod",), options={"tail": Option("100", "how many lines, up to 1000")}),
+    "keep": Verb("let it run for so long from now, even unused; 0 takes that back", ("pod", "duration")),
+    "why": Verb("why it is, or is not, idle, and when it will stop", ("pod",)),
+    "expose": Verb("give a port of it an address, while it runs", ("pod", "port")),
+    "unexpose": Verb("take the address from a port", ("pod", "port")),
     "templates": Verb("what can be started"),
-    "help": Verb("this, or more on one word", "verb", optional=True),
+    "help": Verb("this, or more on one word", ("verb",), optional=True),
 }
 
-EXAMPLES = {"template": "hello", "pod": "hello-1", "verb": "start"}
+EXAMPLES = {"template": "hello", "pod": "hello-1", "duration": "2h", "port": "8888", "verb": "start"}
 
 _MEANT = {
     "ls": "list", "ps": "list", "pods": "list", "get": "show", "status": "show", "info": "show", "describe": "show",
     "run": "start", "create": "start", "up": "start", "launch": "start", "new": "start", "halt": "stop", "down": "stop",
     "kill": "stop", "pause": "stop", "wake": "resume", "continue": "resume", "reboot": "restart", "rm": "terminate",
     "delete": "terminate", "remove": "terminate", "destroy": "terminate", "log": "logs", "template": "templates",
-    "?": "help", "usage": "help",
+    "?": "help", "usage": "help", "extend": "keep", "hold": "keep", "reason": "why", "idle": "why", "open": "expose",
+    "publish": "expose", "close": "unexpose", "hide": "unexpose",
 }  # fmt: skip
 _QUOTES = {'"': '"', "'": "'", "“": '”“"', "”": '”“"', "„": '“”"', "«": '»"', "‘": "’‘'", "’": "’‘'", "‚": "‘’'"}
 _DASHES = "-—–―−‐‑"
@@ -86,6 +99,8 @@ class Command:
     verb: str
     target: str = ""
     """The pod as referred to, the template, or the verb that help is wanted on."""
+    detail: str = ""
+    """What follows the pod: a duration, a port."""
     request: StartRequest | None = None
     """Of `start`."""
     tail: int = 100
@@ -103,15 +118,20 @@ def parse(text: str) -> Command:
         raise InvalidInput(_unknown_verb(words[0].text))
     verb = VERBS[name]
     positional, given = _sort(name, verb, words[1:])
-    target = _target(name, verb, positional)
+    target, detail = _arguments(name, verb, positional)
     if name == "start":
-        env = dict(_assignment(value) for value in given.pop("env", ()))
-        single = {key.replace("-", "_"): values[0] for key, values in given.items()}
-        return Command(name, target, StartRequest(template=target, env=env, **single))
+        return Command(name, target, request=_request(target, given))
     if name == "help" and target and target.lower() not in VERBS:
         raise InvalidInput(_unknown_verb(target))
     tail = _lines(given["tail"][0]) if "tail" in given else 100
-    return Command(name, target, tail=tail, everyone="everyone" in given, ended="ended" in given)
+    return Command(name, target, detail, tail=tail, everyone="everyone" in given, ended="ended" in given)
+
+
+def _request(template: str, given: dict[str, list[str]]) -> StartRequest:
+    env = dict(_assignment(value) for value in given.pop("env", ()))
+    ignore = tuple(given.pop("ignore", ()))
+    named = {"lifetime" if key == "for" else key.replace("-", "_"): values[0] for key, values in given.items()}
+    return StartRequest(template=template, env=env, ignore=ignore, **named)
 
 
 @dataclass(frozen=True)
@@ -197,23 +217,30 @@ def _sort(name: str, verb: Verb, words: list[_Word]) -> tuple[list[str], dict[st
     return positional, given
 
 
-def _target(name: str, verb: Verb, positional: list[str]) -> str:
-    if verb.argument is None:
+def _arguments(name: str, verb: Verb, positional: list[str]) -> tuple[str, str]:
+    wanted = verb.arguments
+    if not wanted:
         if positional:
             raise InvalidInput(f"`/pod {name}` takes nothing more, so what is {shorten(positional[0], 40)!r}?")
-        return ""
-    example = f"/pod {name} {EXAMPLES[verb.argument]}"
-    if not positional or not positional[0].strip():
-        if verb.optional:
-            return ""
-        more = "/pod templates shows what there is." if verb.argument == "template" else "/pod list shows your pods."
-        raise InvalidInput(f"Which {verb.argument}? Write it after {name}, for example {example}. {more}")
-    if len(positional) > 1:
+        return "", ""
+    example = verb.example(name)
+    given = [text for text in positional if text.strip()]
+    if len(given) < len(wanted) and not verb.optional:
+        missing = wanted[len(given)]
+        more = {
+            "template": " /pod templates shows what there is.",
+            "pod": " /pod list shows your pods.",
+        }.get(missing, "")
+        after = f"the {wanted[len(given) - 1]}" if given else name
+        raise InvalidInput(f"Which {missing}? Write it after {after}, for example {example}.{more}")
+    if len(given) > len(wanted):
         hint = "Options begin with two hyphens, for example --name demo." if name == "start" else f"Write {example}."
+        takes = f"one {wanted[0]}" if len(wanted) == 1 else " and ".join(f"a {argument}" for argument in wanted)
         raise InvalidInput(
-            f"/pod {name} takes one {verb.argument}, and {shorten(positional[1], 40)!r} is one too many. {hint}"
+            f"/pod {name} takes {takes}, and {shorten(given[len(wanted)], 40)!r} is one too many. {hint}"
         )
-    return positional[0]
+    target, detail = (*given, "", "")[:2]
+    return target, detail
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -1,19 +1,21 @@
 """Answers for the one who asked: lists, one pod in full, logs, templates, help."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.blocks import Block, Message, context, section
-from bot.grammar import EXAMPLES, VERBS
+from bot.grammar import VERBS
 from bot.views import Shown, card, idle_rule
-from bot.words import code, escape, fence
-from core.model import Pod, Template
+from bot.words import clock, code, escape, fence, moment
+from core.model import Pod, Template, Wake
 from core.units import format_bytes, format_duration
 
 MOST = 20
 """Lines of a list; more do not help anybody in a chat."""
 ROOM = 9000
 """Characters of a list: Slack refuses messages whose blocks hold more than about 13,000."""
+
+_VISIT = {Wake.AUTO: "starts it", Wake.BUTTON: "offers to start it", Wake.OFF: "does not start it"}
 
 
 def pods(shown: Sequence[Shown], *, everyone: bool, now: datetime) -> Message:
@@ -40,8 +42,8 @@ def _line(one: Shown, everyone: bool, now: datetime) -> str:
     return " · ".join(parts)
 
 
-def details(one: Shown, stops_at: datetime | None) -> Message:
-    """One pod in full; its environment is not shown."""
+def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str], now: datetime) -> Message:
+    """One pod in full, for the one who asked; of its environment only what lets its owner in is shown, to its owner."""
     pod = one.pod
     base = card(one)
     facts = [
@@ -54,14 +56,39 @@ def details(one: Shown, stops_at: datetime | None) -> Message:
         *([f"network volume {code(pod.spec.network_volume)}"] if pod.spec.network_volume else []),
         *([f"ports {', '.join(str(port) for port in pod.spec.ports)}"] if pod.spec.ports else []),
         f"owner {escape(pod.owner_name)}",
-        idle_rule(pod),
     ]
-    if stops_at is not None:
-        facts.append(f"if nobody comes, at <!date^{int(stops_at.timestamp())}^{{time}}|{stops_at:%H:%M} UTC>")
-    line = " · ".join(facts)
+    lines = [" · ".join(facts), " · ".join(_rules(pod, stops_at, now)), *_ignored(pod)]
+    lines += [f"{code(name)}: {code(value)} (only its owner sees this)" for name, value in tokens.items()]
     at = next((n for n, block in enumerate(base.blocks) if block["type"] == "actions"), len(base.blocks))
-    blocks: list[Block] = [*base.blocks[:at], context(line), *base.blocks[at:]]
-    return Message(f"{base.text}\n{line}", blocks)
+    blocks: list[Block] = [*base.blocks[:at], *map(context, lines), *base.blocks[at:]]
+    return Message("\n".join([base.text, *lines]), blocks)
+
+
+def _rules(pod: Pod, stops_at: datetime | None, now: datetime) -> list[str]:
+    """By which rules it ends, and comes back."""
+    rule = pod.spec.idle
+    found = [idle_rule(pod)]
+    if rule.timeout and rule.warning:
+        found.append(f"its owner is warned {format_duration(rule.warning)} before")
+    if pod.keep_until is not None and pod.keep_until > now:
+        found.append(f"kept until {moment(pod.keep_until)} by {escape(pod.kept_by or 'somebody')}")
+    shares = {"cpu": rule.busy_above.cpu, "memory": rule.busy_above.memory, "gpu": rule.busy_above.gpu}
+    found += [f"{what} from {share:.0%} counts as use" for what, share in shares.items() if share is not None]
+    if pod.spec.wake is not None:
+        found.append(f"while it is stopped, a visit {_VISIT[pod.spec.wake]}")
+    if stops_at is not None:
+        found.append(f"if nobody comes, at {clock(stops_at)}")
+    return found
+
+
+def _ignored(pod: Pod) -> list[str]:
+    """Requests that are no use, by its rules."""
+    ignore = pod.spec.idle.ignore
+    if not ignore:
+        return []
+    rules = [*map(code, ignore.paths), *(f"agent {code(agent)}" for agent in ignore.agents), *map(code, ignore.methods)]
+    said = f"served, but no use: {', '.join(rules)}"
+    return [f"{said}. These rules match every request, so none counts." if ignore.everything else said]
 
 
 def logs(pod: Pod, text: str, tail: int) -> Message:
@@ -99,12 +126,11 @@ def help_on(verb: str) -> Message:
 
 def _help_one(name: str) -> Message:
     verb = VERBS[name]
-    argument = f" {EXAMPLES[verb.argument]}" if verb.argument else ""
     lines = [f"*{code(verb.usage(name))}* {verb.summary}"]
     for flag, option in verb.options.items():
         lines.append(f"{code(f'--{flag}' + (f' {option.example}' if option.example else ''))} {option.meaning}")
     more = " --name demo --idle 1h" if name == "start" else ""
-    lines.append(f"For example {code(f'/pod {name}{argument}{more}')}")
+    lines.append(f"For example {code(verb.example(name) + more)}")
     return Message("\n".join(lines), [section("\n".join(lines))])
 
 

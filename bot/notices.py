@@ -1,16 +1,21 @@
-"""Notices: an end that nobody asked for, or that the engine refuses, is told to the owner, with a way on."""
+"""Notices: what happens to a pod without its owner having asked, or is about to, is told to them, with a way on."""
 
 import asyncio
 import logging
+from datetime import datetime
 
 from slack_sdk.errors import SlackApiError
 
+from bot import letters
+from bot.blocks import Message
 from bot.live import Live
-from bot.post import UNREACHABLE, Poster, refusal
+from bot.post import GONE, UNREACHABLE, Posted, Poster, refusal
+from bot.standing import Standing
 from bot.tasks import report
-from bot.views import notice, problem
+from bot.views import card, plain, problem
+from bot.words import code, escape
 from core.errors import PodError
-from core.model import Cause, Event
+from core.model import Cause, Event, Pod, Status
 from core.service import Services
 
 log = logging.getLogger("podkeeper.slack")
@@ -19,15 +24,28 @@ _PASSING = frozenset(
     {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"}
 )
 """Slack's refusals that mean: again later. All others are final."""
+_ASKING = {"pod.idle_warning": Status.RUNNING, "pod.idle_notice": Status.RUNNING, "pod.forget_proposed": Status.EXITED}
+"""What stands until it is settled, and the status in which it is worth telling."""
+_ENDED = {
+    "pod.exited": "was stopped",
+    "pod.terminated": "was terminated",
+    "pod.ended": "has ended",
+    "pod.failed": "has failed",
+}
+_BY_ITSELF = frozenset({"pod.ended", "pod.failed"})
+_SETTLING = frozenset({"pod.warning_withdrawn", "pod.kept", "pod.running", *_ENDED})
+"""What is written into the message that stands, when there is one."""
+_PASSING_BY = frozenset({"pod.woken", "pod.stop_failed"})
 
 
 class Notices:
     """Reads the events from a saved cursor: after a crash the last one may be told twice, and none is left out."""
 
-    def __init__(self, services: Services, poster: Poster, live: Live) -> None:
+    def __init__(self, services: Services, poster: Poster, live: Live, standing: Standing) -> None:
         self._services = services
         self._poster = poster
         self._live = live
+        self._standing = standing
 
     async def run(self) -> None:
         """For ever."""
@@ -62,26 +80,91 @@ class Notices:
             delay = min(60.0, delay * 2)
 
     async def _tell(self, event: Event) -> None:
-        what = self._worth_telling(event)
-        if what is None and event.kind != "pod.stop_failed":
+        if event.kind not in _ASKING and event.kind not in _SETTLING | _PASSING_BY:
             return
         pod = await self._services.pods.of_event(event)
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
             return
         _, _, user = owner.partition(":")
-        reason = str(event.data.get("reason") or "no reason is known")
-        told = notice(self._live.look(pod), reason, what) if what is not None else problem(reason)
-        await self._poster.direct(user, told)
+        if event.kind in _ASKING:
+            await self._ask(user, pod, event)
+        elif event.kind in _SETTLING:
+            await self._settle(user, pod, event)
+        elif event.kind == "pod.woken":
+            await self._poster.direct(user, letters.woken(pod))
+        else:
+            await self._poster.direct(user, problem(_reason(event)))
 
-    def _worth_telling(self, event: Event) -> str | None:
-        """What to say of it; None for what somebody asked for, or sees already in a live message."""
+    async def _ask(self, user: str, pod: Pod, event: Event) -> None:
+        """A new message, for an edit would ring no bell; not when it has been overtaken already."""
+        if pod.run != event.run or pod.status is not _ASKING[event.kind]:
+            return self._standing.miss(pod.id)
+        if event.kind != "pod.forget_proposed" and pod.warned_at is None:
+            return self._standing.miss(pod.id)
+        former = self._standing.get(pod.id)
+        if former is not None:
+            await self._edit(former, plain(f"{code(pod.name)}: see the newer message."))
+        self._standing.put(pod.id, await self._poster.direct(user, self._question(pod, event)))
+        return None
+
+    def _question(self, pod: Pod, event: Event) -> Message:
         match event.kind:
-            case "pod.exited" | "pod.terminated" if event.data.get("cause") == Cause.IDLE:
-                return "was stopped" if event.kind == "pod.exited" else "was terminated"
-            case "pod.ended":
-                return "has ended"
-            case "pod.failed" if not self._live.tells(event.pod_id, event.run):
-                return "has failed"
+            case "pod.idle_warning":
+                deadline = datetime.fromisoformat(str(event.data["deadline"]))
+                action, final = str(event.data["action"]), bool(event.data["by_lifetime"])
+                return letters.warning(self._live.look(pod), _reason(event), deadline, action, final=final)
+            case "pod.idle_notice":
+                return letters.idle_notice(self._live.look(pod), _reason(event))
             case _:
-                return None
+                return letters.forget(pod, datetime.fromisoformat(str(event.data["since"])), event.data["volume"])
+
+    async def _settle(self, user: str, pod: Pod, event: Event) -> None:
+        """Into the message that stands; where none does, a new one, if it is worth it."""
+        message = self._outcome(pod, event)
+        standing = self._standing.get(pod.id)
+        if message is None:
+            return
+        edited = standing is not None and await self._edit(standing, message)
+        if not edited and self._worth_telling(pod, event):
+            await self._poster.direct(user, message)
+        self._standing.settle(pod.id)
+
+    def _outcome(self, pod: Pod, event: Event) -> Message | None:
+        """What became of it; None: what stands is still so."""
+        match event.kind:
+            case "pod.warning_withdrawn":
+                used = pod.last_active_at is not None and pod.last_active_at >= event.at
+                return letters.withdrawn(pod, used=used)
+            case "pod.kept":
+                return letters.kept(pod, escape(str(event.data["by"]))) if event.data["until"] else None
+            case kind if kind in _ENDED and (kind in _BY_ITSELF or event.data.get("cause") == Cause.IDLE):
+                return letters.notice(self._live.look(pod), _reason(event), _ENDED[kind])
+            case _:
+                return card(self._live.look(pod))
+
+    def _worth_telling(self, pod: Pod, event: Event) -> bool:
+        """Nobody asked for it, or sees it already in a live message."""
+        match event.kind:
+            case "pod.exited" | "pod.terminated":
+                return event.data.get("cause") == Cause.IDLE
+            case "pod.warning_withdrawn":
+                return pod.run == event.run and pod.status is Status.RUNNING and not self._standing.missed(pod.id)
+            case "pod.failed":
+                return not self._live.tells(event.pod_id, event.run)
+            case kind:
+                return kind == "pod.ended"
+
+    async def _edit(self, posted: Posted, message: Message) -> bool:
+        """False when that message is no more."""
+        try:
+            await self._poster.edit(posted, message)
+        except SlackApiError as error:
+            if refusal(error) not in GONE:
+                raise
+            return False
+        return True
+
+
+def _reason(event: Event) -> str:
+    return str(event.data.get("reason") or "no reason is known")

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import Message
+from bot.letters import secrets
 from bot.live import Live
 from bot.post import UNREACHABLE, Posted, Poster, Reply
+from bot.standing import Standing
 from bot.tasks import report
 from bot.views import plain, problem
 from bot.words import code
 from core.errors import PodError
-from core.model import Caller, Pod, Update
+from core.model import Caller, Pod, Status, Update
 from core.service import Services
 
 
@@ -36,10 +38,11 @@ class Who:
 class Operations:
     """The verbs that change something, each with its one message."""
 
-    def __init__(self, services: Services, poster: Poster, live: Live) -> None:
+    def __init__(self, services: Services, poster: Poster, live: Live, standing: Standing) -> None:
         self.services = services
         self.poster = poster
         self.live = live
+        self.standing = standing
 
     async def caller(self, who: Who) -> Caller:
         """Anew for each command and click: Forbidden when they may not use pods here."""
@@ -62,6 +65,19 @@ class Operations:
             await who.reply.say(plain(text))
             return
         await self.live.follow(caller, who.user, pod, place, first, by)
+        if pod.status is Status.PROVISIONING:
+            await self._let_in(who, caller, pod)
+
+    async def tell(self, who: Who, message: Message) -> None:
+        """One message in the channel, of something that is done already."""
+        await self.poster.announce(who.channel, who.user, who.reply, message)
+
+    async def _let_in(self, who: Who, caller: Caller, pod: Pod) -> None:
+        """Give the token of a pod that has been started to its owner, and to nobody else."""
+        current = await self.services.pods.get(caller, pod.id)
+        tokens = self.services.pods.secrets(caller, current)
+        if tokens and current.status is Status.RUNNING:
+            await who.reply.say(secrets(current, tokens))
 
     async def guarded(self, who: Who, work: Callable[[], Awaitable[None]], what: str) -> None:
         """Run it; whatever goes wrong is told to the one who asked, and only to them."""

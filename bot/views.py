@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.blocks import Block, Message, actions, button, context, section
 from bot.words import code, escape, fence
-from core.model import Action, Pod, Progress, Stage, Status
+from core.model import Action, Cause, IdleAction, Pod, Progress, Stage, Status
 from core.service import PortUrl
 from core.units import format_bytes, format_duration
 
@@ -47,8 +47,13 @@ class Shown:
 
     @property
     def addresses(self) -> list[tuple[str, str]]:
-        """Declared port and web address, of the ports that have one."""
+        """Declared port and address, of the ports that have one."""
         return [(found.port, found.url) for found in self.urls if found.url is not None]
+
+    @property
+    def pages(self) -> list[tuple[str, str]]:
+        """Those that a browser opens."""
+        return [(port, url) for port, url in self.addresses if url.startswith("http")]
 
 
 def starting(shown: Shown, progress: Progress | None, now: datetime, by: str) -> Message:
@@ -67,7 +72,7 @@ def starting(shown: Shown, progress: Progress | None, now: datetime, by: str) ->
         else:
             lines.append(f"○ {name}")
     head = f"*{code(pod.name)} is starting* · {escape(pod.spec.template)} · {since}"
-    stop = [_stop(pod, "Cancel")] if Action.STOP in pod.actions else []
+    stop = [stop_button(pod, "Cancel")] if Action.STOP in pod.actions else []
     return Message(
         f"{code(pod.name)} is starting ({said}), {since} so far.",
         [section("\n".join([head, *lines])), _by(by), *actions(*stop)],
@@ -91,13 +96,13 @@ def card(shown: Shown, by: str = "") -> Message:
         return _running(shown, by)
     reason, last_lines = _reason(pod)
     head = f"*{code(pod.name)} {_IS[pod.status]}*" + (f": {escape(reason)}" if reason else "")
-    kept = _what_is_kept(pod)
+    kept = what_is_kept(pod)
     blocks: list[Block] = [section(head + (f"\n{kept}" if kept else ""))]
     if last_lines:
         blocks.append(section(fence(last_lines)))
     if by:
         blocks.append(_by(by))
-    blocks += actions(*_down_buttons(pod))
+    blocks += actions(*down_buttons(pod))
     said = f"{code(pod.name)} {_IS[pod.status]}" + (f": {escape(reason)}" if reason else ".")
     return Message(" ".join(filter(None, [said, kept, escape(last_lines)])), blocks)
 
@@ -106,7 +111,7 @@ def _running(shown: Shown, by: str) -> Message:
     pod = shown.pod
     rule = idle_rule(pod)
     cost = f" · costs {pod.spec.price_per_hour:g} per hour" if pod.spec.price_per_hour else ""
-    where = "\n".join(escape(url) for _, url in shown.addresses) or "It has no web address."
+    where = "\n".join(escape(url) for _, url in shown.addresses) or "It has no address."
     blocks = [section(f"*{code(pod.name)} is running* · {escape(pod.spec.template)}\n{where}")]
     blocks.append(context(f"{rule}{cost}"))
     if shown.local and shown.addresses:
@@ -115,9 +120,9 @@ def _running(shown: Shown, by: str) -> Message:
         blocks.append(_by(by))
     buttons = [
         button("Open" if n == 0 else f"Open {port}", f"{OPEN}_{n}", pod.id, said=f"Open {pod.name} {port}", url=url)
-        for n, (port, url) in enumerate(shown.addresses[:4])
+        for n, (port, url) in enumerate(shown.pages[:4])
     ]
-    buttons += [_stop(pod, "Stop")] if Action.STOP in pod.actions else [_terminate(pod)]
+    buttons += [stop_button(pod, "Stop")] if Action.STOP in pod.actions else [terminate_button(pod)]
     addresses = ", ".join(escape(url) for _, url in shown.addresses)
     return Message(
         f"{code(pod.name)} is running{f' at {addresses}' if addresses else ''}. {rule}{cost}.",
@@ -126,18 +131,27 @@ def _running(shown: Shown, by: str) -> Message:
 
 
 def idle_rule(pod: Pod) -> str:
-    """When silence stops it."""
-    timeout = pod.spec.idle.timeout
-    if not timeout or not pod.spec.http_ports:
-        return "Never stops by itself"
+    """When silence ends it, and when its lifetime does."""
+    rule, longest = pod.spec.idle, pod.spec.max_lifetime
+    latest = f"after {format_duration(longest)} in any case" if longest else ""
+    if not rule.timeout or not (pod.watched or rule.busy_above):
+        return f"Stops by itself {latest}" if latest else "Never stops by itself"
     verb = "Stops" if pod.stoppable else "Ends"
-    return f"{verb} by itself after {format_duration(timeout)} without traffic"
+    silence = f"after {format_duration(rule.timeout)} without traffic"
+    match rule.action:
+        case IdleAction.NOTIFY:
+            return f"Tells its owner {silence}" + (f", and stops {latest}" if latest else " and runs on")
+        case IdleAction.TERMINATE:
+            verb = "Is terminated"
+        case IdleAction.STOP:
+            pass
+    return f"{verb} by itself {silence}" + (f", and {latest}" if latest else "")
 
 
 def changed(shown: Shown, by: str) -> Message:
     """A stop, restart or terminate that is under way."""
     pod = shown.pod
-    kept = _what_is_kept(pod)
+    kept = what_is_kept(pod)
     text = f"{code(pod.name)} {_IS[pod.status]}…"
     return Message(f"{text} {kept}".strip(), [section(f"*{text}*" + (f"\n{kept}" if kept else "")), _by(by)])
 
@@ -147,11 +161,7 @@ def ask_terminate(shown: Shown) -> Message:
     pod = shown.pod
     if Action.TERMINATE not in pod.actions:
         return card(shown)
-    lost = ["its container disk"]
-    if pod.spec.volume is not None:
-        lost.append(f"its volume disk ({format_bytes(pod.spec.volume)} at {code(pod.spec.volume_path)})")
-    stays = f" The network volume {code(pod.spec.network_volume)} stays." if pod.spec.network_volume else ""
-    text = f"Terminate {code(pod.name)}? This deletes {' and '.join(lost)} for good.{stays}"
+    text = f"Terminate {code(pod.name)}? {what_terminating_deletes(pod)}"
     return Message(
         text,
         [
@@ -163,19 +173,6 @@ def ask_terminate(shown: Shown) -> Message:
             ),
         ],
     )
-
-
-def notice(shown: Shown, reason: str, what: str) -> Message:
-    """To the owner, of an end that nobody asked for; `what`: `was stopped`, `has ended`, `has failed`."""
-    pod = shown.pod
-    first, _, last_lines = reason.partition("\n")
-    last_lines = last_lines.removeprefix("Last lines:\n")
-    kept = _what_is_kept(pod)
-    head = f"{code(pod.name)} {what}: {escape(first)}"
-    blocks = [section(f"*{code(pod.name)} {what}*: {escape(first)}" + (f"\n{kept}" if kept else ""))]
-    if last_lines:
-        blocks.append(section(fence(last_lines)))
-    return Message(" ".join(filter(None, [head, kept])), [*blocks, *actions(*_down_buttons(pod))])
 
 
 def problem(text: str) -> Message:
@@ -196,7 +193,18 @@ def _reason(pod: Pod) -> tuple[str, str]:
     return first, rest.removeprefix("Last lines:\n")
 
 
-def _what_is_kept(pod: Pod) -> str:
+def what_terminating_deletes(pod: Pod) -> str:
+    """What is lost for good, and what stays."""
+    lost = ["its container disk"]
+    if pod.spec.volume is not None:
+        lost.append(f"its volume disk ({format_bytes(pod.spec.volume)} at {code(pod.spec.volume_path)})")
+    volume = pod.spec.network_volume
+    stays = f" The network volume {code(volume)} stays, and its data is safe." if volume else ""
+    return f"This deletes {' and '.join(lost)} for good.{stays}"
+
+
+def what_is_kept(pod: Pod) -> str:
+    """What is lost and what is kept of a pod that is down, or on its way there."""
     if pod.spec.network_volume is not None:
         data = f"The data on network volume {code(pod.spec.network_volume)} is safe."
         return data if pod.status not in (Status.PROVISIONING, Status.STARTING) else ""
@@ -212,20 +220,25 @@ def _what_is_kept(pod: Pod) -> str:
             return ""
 
 
-def _down_buttons(pod: Pod) -> list[Block]:
+def down_buttons(pod: Pod) -> list[Block]:
+    """What can be done with a pod that is down."""
     found: list[Block] = []
-    if Action.RESUME in pod.actions:
+    # One that was terminated for its silence is made anew; who terminates one on purpose wants no such offer.
+    gone_idle = pod.status is Status.TERMINATED and pod.cause is Cause.IDLE
+    if Action.RESUME in pod.actions or gone_idle:
         found.append(button("Start again", START_AGAIN, pod.id, said=f"Start {pod.name} again", style="primary"))
     if Action.TERMINATE in pod.actions and not pod.status.under_way:
-        found.append(_terminate(pod))
+        found.append(terminate_button(pod))
     return found
 
 
-def _stop(pod: Pod, label: str) -> Block:
+def stop_button(pod: Pod, label: str) -> Block:
+    """Stops it at once."""
     return button(label, STOP, pod.id, said=f"{label} {pod.name}")
 
 
-def _terminate(pod: Pod) -> Block:
+def terminate_button(pod: Pod) -> Block:
+    """Asks whether it is to be terminated."""
     return button("Terminate…", TERMINATE, pod.id, said=f"Terminate {pod.name}, asks first")
 
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from core.errors import InvalidInput
 
@@ -58,6 +59,16 @@ def code(text: str) -> str:
     """A name in backticks; what would end them early is replaced."""
     flat = " ".join(text.split())
     return f"`{escape(flat.replace('`', 'ˋ'))}`"
+
+
+def clock(at: datetime) -> str:
+    """A time of day, in the reader's own zone."""
+    return f"<!date^{int(at.timestamp())}^{{time}}|{at.astimezone(UTC):%H:%M} UTC>"
+
+
+def moment(at: datetime) -> str:
+    """A day and a time, in the reader's own zone; Slack says "today" and "tomorrow"."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC>"
 
 
 def fence(text: str, limit: int = 2800) -> str:

@@ -45,13 +45,18 @@ async def banner(house: House, settings: Settings, faces: Faces) -> str:
 def _slack(settings: Settings, faces: Faces) -> list[str]:
     if faces.slack is None:
         return ["Slack: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN to get /pod; docs/slack.md shows how.", ""]
-    lines = [faces.slack.describe()]
-    if settings.proxy_domain.endswith("localhost"):
-        lines.append(
-            f"  Addresses under {settings.proxy_domain} open on this machine only; "
-            "set PODKEEPER_PROXY_DOMAIN for others."
-        )
-    return [*lines, ""]
+    here_only = this_machine_only(settings)
+    return [faces.slack.describe(), *([f"  {here_only}"] if here_only else []), ""]
+
+
+def this_machine_only(settings: Settings) -> str | None:
+    """Said where Slack is set up: its people sit elsewhere. None when pods have addresses that may lead here."""
+    if settings.proxy_domain.rpartition(".")[2] != "localhost":
+        return None
+    return (
+        f"Pod addresses under {settings.proxy_domain} open on this machine only. For others set PODKEEPER_PROXY_DOMAIN "
+        "to a domain whose wildcard leads here, and PODKEEPER_GATEWAY_LISTEN to an address they reach (0.0.0.0:8080)."
+    )
 
 
 def _stdio(command: str, shared: dict[str, str]) -> str:

@@ -4,18 +4,24 @@ import contextlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography import x509
 
+from cli.banner import this_machine_only
 from cli.client import is_ours
 from cli.output import plain
 from core.app import make_data_dir, named_engine
 from core.errors import PodError
 from core.gateway.process import check_free, find_envoy, short_version, version
+from core.gateway.tls import Certificate
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -45,9 +51,11 @@ async def examine(settings: Settings) -> list[Check]:
     up = await is_ours(local)
     checks = [_data_dir(settings), *_private_files(settings)]
     async with _store(settings, checks) as store:
-        await _engine(settings, store, checks)
+        await _engine(settings, store, checks, up)
     checks.append(await _envoy(settings))
     checks += _ports(settings, up)
+    checks.append(_tcp_ports(settings, up))
+    checks.append(_certificate(settings))
     checks.append(await _service(local, up))
     checks += _templates(settings)
     checks += await _slack(settings)
@@ -99,7 +107,7 @@ async def _store(settings: Settings, checks: list[Check]) -> AsyncGenerator[Stor
         await store.close()
 
 
-async def _engine(settings: Settings, store: Store | None, checks: list[Check]) -> None:
+async def _engine(settings: Settings, store: Store | None, checks: list[Check], up: bool) -> None:
     if store is None:
         checks.append(Check("engine", False, "not looked at, because the database comes first."))
         return
@@ -107,6 +115,7 @@ async def _engine(settings: Settings, store: Store | None, checks: list[Check]) 
     try:
         await engine.open(store.installation)
         checks.append(Check("engine", True, await engine.check()))
+        checks.append(_keepalive(await engine.inside(), settings.keepalive_port, up))
     except PodError as error:
         checks.append(Check("engine", False, str(error)))
     finally:
@@ -127,18 +136,96 @@ def _ports(settings: Settings, up: bool) -> list[Check]:
         ("PODKEEPER_LISTEN", settings.listen),
         ("PODKEEPER_GATEWAY_LISTEN", settings.gateway_listen),
     ):
-        name = f"port {port}"
+        name, reason = f"port {port}", None if up else _taken(host, port)
         if up:
             found.append(Check(name, True, f"{host}:{port} is Podkeeper's own, which is running"))
-            continue
-        try:
-            check_free((host, port))
+        elif reason is None:
             found.append(Check(name, True, f"{host}:{port} is free"))
-        except PodError as error:
-            reason = re.sub(r"^.*?:\d+: ", "", str(error)).partition(".")[0]
+        else:
             mend = f"Stop what uses it, or set {variable} to another ADDRESS:PORT."
             found.append(Check(name, False, f"{host}:{port} cannot be listened on: {reason}. {mend}"))
     return found
+
+
+def _tcp_ports(settings: Settings, up: bool) -> Check:
+    name, ports, host = "TCP ports", settings.tcp_ports, settings.gateway_listen[0]
+    if not ports:
+        return Check(name, True, "PODKEEPER_TCP_PORTS is not set, so TCP ports of pods (22/tcp) have no address")
+    span = f"{ports[0]}-{ports[-1]}"
+    for variable, port in (("LISTEN", settings.listen[1]), ("GATEWAY_LISTEN", settings.gateway_listen[1])):
+        if port in ports:
+            text = (
+                f"the range {span} holds {port}, the port of PODKEEPER_{variable}. Set one of them to something else."
+            )
+            return Check(name, False, text)
+    if up:
+        return Check(name, True, f"{span} at {host}, for the pods of the Podkeeper that is running")
+    taken = {port: reason for port in ports if (reason := _taken(host, port)) is not None}
+    if not taken:
+        return Check(name, True, f"{span} at {host} are free")
+    which = ", ".join(str(port) for port in list(taken)[:5]) + (f" and {len(taken) - 5} more" if len(taken) > 5 else "")
+    mend = "Stop what uses them, or set PODKEEPER_TCP_PORTS to another range, for example 30000-30099."
+    return Check(name, False, f"of {span} at {host}, {which} cannot be used: {next(iter(taken.values()))}. {mend}")
+
+
+def _keepalive(inside: str | None, port: int, up: bool) -> Check:
+    name = "keep-alive port"
+    if inside is None:
+        return Check(
+            name, True, "pods of this engine cannot reach this machine, so they get no PODKEEPER_KEEPALIVE_URL"
+        )
+    if up:
+        return Check(name, True, f"{inside}:{port} on the network of the pods, of the Podkeeper that is running")
+    reason = _taken(inside, port)
+    if reason is None:
+        return Check(name, True, f"{inside}:{port} on the network of the pods is free")
+    mend = "Stop what uses it, or set PODKEEPER_KEEPALIVE_PORT to another port."
+    return Check(name, False, f"{inside}:{port} cannot be listened on: {reason}. {mend}")
+
+
+def _taken(host: str, port: int) -> str | None:
+    """Why that address cannot be listened on; None when it can."""
+    try:
+        check_free((host, port))
+    except PodError as error:
+        return re.sub(r"^.*?:\d+: ", "", str(error)).partition(".")[0]
+    return None
+
+
+def _certificate(settings: Settings) -> Check:
+    name, domain = "certificate", settings.proxy_domain
+    if settings.tls_cert is None or settings.tls_key is None:
+        return Check(name, True, "PODKEEPER_TLS_CERT is not set, so the gateway itself speaks plain HTTP")
+    try:
+        # The gateway's own judgement: what it can place, Envoy can use.
+        with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:
+            Certificate(Path(folder), (settings.tls_cert, settings.tls_key)).place()
+    except PodError as error:
+        return Check(name, False, str(error))
+    except OSError:
+        return Check(name, False, "not looked at, because the data directory comes first.")
+    leaf = x509.load_pem_x509_certificates(settings.tls_cert.read_bytes())[0]
+    names, now, until = _host_names(leaf), datetime.now(UTC), leaf.not_valid_after_utc
+    if not leaf.not_valid_before_utc <= now < until:
+        past = f"ended on {until:%Y-%m-%d}" if until <= now else f"begins on {leaf.not_valid_before_utc:%Y-%m-%d}"
+        text = f"{settings.tls_cert} {past}, and browsers refuse it. Put a valid one there; it is taken at once."
+        return Check(name, False, text)
+    if f"*.{domain}" not in names:
+        text = (
+            f"{settings.tls_cert} is for {', '.join(sorted(names)[:5]) or 'no host name'} and not for *.{domain}, so "
+            f"browsers refuse it. Get one for *.{domain}, or set PODKEEPER_PROXY_DOMAIN to the domain it is for."
+        )
+        return Check(name, False, text)
+    soon = f"; renew it, only {(until - now).days} days are left" if until - now < timedelta(days=14) else ""
+    return Check(name, True, f"for *.{domain} until {until:%Y-%m-%d}{soon}")
+
+
+def _host_names(leaf: x509.Certificate) -> set[str]:
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {name.lower() for name in found.get_values_for_type(x509.DNSName)}
 
 
 async def _service(local: str, up: bool) -> Check:
@@ -153,7 +240,7 @@ async def _service(local: str, up: bool) -> Check:
 
 
 def _templates(settings: Settings) -> list[Check]:
-    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout)
+    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout, settings.idle_warning)
     if not catalog.problems:
         return [Check("templates", True, ", ".join(template.name for template in catalog.list()))]
     return [Check("templates", False, problem) for problem in catalog.problems]
@@ -174,13 +261,8 @@ async def _slack(settings: Settings) -> list[Check]:
         found.append(Check("Slack", False, text))
     if not found:
         found.append(await _slack_answers(settings.slack_api_url, bot_token.get_secret_value()))
-    if settings.proxy_domain.rpartition(".")[2] == "localhost":
-        text = (
-            f"addresses under {settings.proxy_domain} open in browsers on this machine only. For other people set "
-            "PODKEEPER_PROXY_DOMAIN to a domain whose wildcard leads here, and PODKEEPER_GATEWAY_LISTEN."
-        )
-        found.append(Check("Slack addresses", True, text))
-    return found
+    here_only = this_machine_only(settings)
+    return [*found, *([Check("Slack addresses", True, here_only)] if here_only is not None else [])]
 
 
 async def _slack_answers(base: str, token: str) -> Check:

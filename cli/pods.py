@@ -11,7 +11,7 @@ from cli.output import complain, out, plain, print_json, say
 from core.errors import InvalidInput
 from core.units import shorten
 
-app = typer.Typer(help="Pods: start, list, show, logs, stop, resume, restart, terminate.")
+app = typer.Typer(help="Pods: from start to terminate, why they run on, and their ports.")
 
 PodArgument = Annotated[str, typer.Argument(help="Name, id, or the beginning of one of them.", metavar="POD")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -30,7 +30,16 @@ def start(
     volume: Annotated[str | None, typer.Option(help="Size of the volume disk: 20g; 0 for none.")] = None,
     network_volume: Annotated[str | None, typer.Option(help="Name of a network volume.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="NAME=value; may be given again.")] = None,
-    idle: Annotated[str | None, typer.Option(help="Stop after this long without traffic: 30m; 0 for never.")] = None,
+    idle: Annotated[str | None, typer.Option(help="End it after this long without use: 30m; 0 for never.")] = None,
+    warning: Annotated[str | None, typer.Option(help="Tell you this long before: 5m; 0 for not at all.")] = None,
+    lifetime: Annotated[str | None, typer.Option(help="End it after this long, used or not: 12h; 0: never.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Requests that are no use: /health, agent:UptimeRobot, method:HEAD; may be given again."),
+    ] = None,
+    wake: Annotated[
+        str | None, typer.Option(help="What a visit does while it is stopped: auto, button or off.")
+    ] = None,
     no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
@@ -45,6 +54,10 @@ def start(
         "network_volume": network_volume,
         "env": _environment(env or []) or None,
         "idle": idle,
+        "warning": warning,
+        "lifetime": lifetime,
+        "ignore": ignore or None,
+        "wake": wake,
     }
     _well_formed(arguments)
     _act("pod_start", arguments, no_wait, as_json)
@@ -63,7 +76,7 @@ def list_pods(
     elif found["pods"]:
         from cli import tables
 
-        out().print(tables.pods(found["pods"], owners=everyone))
+        out().print(tables.pods(found["pods"], owners=everyone, ids=ended))
     else:
         say("No pods. Start one with `podkeeper pod start hello`.")
 
@@ -106,7 +119,7 @@ def stop(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> No
 
 @app.command()
 def resume(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> None:
-    """Start a stopped or failed pod again, at the same address."""
+    """Start a stopped or failed pod again, at the same address; a terminated one, by its id, is made anew."""
     _act("pod_resume", {"pod": pod}, no_wait, as_json)
 
 
@@ -194,8 +207,9 @@ def _well_formed(said: dict[str, Any]) -> None:
             parse_bytes(said[key], key)
     if (said["gpu"] or "none").strip().lower() not in ("none", "0", ""):
         GpuRequest.parse(said["gpu"])
-    if said["idle"] is not None:
-        parse_duration(said["idle"], "idle")
+    for key in ("idle", "warning", "lifetime"):
+        if said[key] is not None:
+            parse_duration(said[key], key)
     check_env(said["env"] or {})
 
 
@@ -215,7 +229,9 @@ def _tell(pod: dict[str, Any]) -> None:
     match pod["status"]:
         case "RUNNING":
             urls = [port["url"] for port in pod["ports"] if port["url"] is not None]
-            say(f"{name} is running: {' and '.join(urls) or 'it has no web address'}")
+            say(f"{name} is running: {' and '.join(urls) or 'it has no address'}")
+            for variable, token in (pod["login"] or {}).items():
+                complain(f"Log in with {token} (it is in the pod's {variable}).")
             complain(_afterwards(pod))
         case "EXITED":
             say(f"{name} is stopped.")
@@ -228,7 +244,14 @@ def _tell(pod: dict[str, Any]) -> None:
 
 
 def _afterwards(pod: dict[str, Any]) -> str:
-    rule = pod["idle_timeout"]
-    idle = "It never stops for idleness." if rule == "0" else f"It stops by itself after {rule} without traffic."
+    rule, life = pod["idle_timeout"], pod["max_lifetime"]
+    ends = {"stop": "It stops by itself", "terminate": "It is terminated by itself", "notify": "You are told"}
+    told = (
+        "It never stops for idleness." if rule == "0" else f"{ends[pod['idle_action']]} after {rule} without traffic."
+    )
+    if life is not None:
+        told += f" It ends after {life} in any case."
+    if "/" in (pod["ignore"] or ()):
+        told += " Its ignore rules match every request, so none counts as use."
     end = "stop" if "stop" in pod["actions"] else "terminate"
-    return f"{idle} {end.capitalize()} it now with `podkeeper pod {end} {pod['name']}`."
+    return f"{told} {end.capitalize()} it now with `podkeeper pod {end} {pod['name']}`."

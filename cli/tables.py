@@ -9,17 +9,25 @@ from rich.text import Text
 
 from cli.output import plain, when
 
+_TIMES = (
+    *("created_at", "started_at", "ready_at", "last_active_at"),
+    *("keep_until", "warned_at", "stops_at"),
+)
 _COLOURS = {"RUNNING": "green", "ERROR": "red", "EXITED": "dim", "TERMINATED": "dim"}
 
 
-def pods(rows: Iterable[Mapping[str, Any]], *, owners: bool) -> Table:
-    """Name, status, what comes next and the address (or why there is none), a line a pod; whose it is when `owners`."""
-    table = _table("NAME", "STATUS", "TEMPLATE", "STOPS", "ADDRESS", *(["OWNER"] if owners else []))
+def pods(rows: Iterable[Mapping[str, Any]], *, owners: bool, ids: bool) -> Table:
+    """Name, status, what comes next and the address (or why there is none), a line a pod; whose it is when `owners`.
+
+    `ids`: the id too, to which alone a terminated pod answers.
+    """
+    more = [("OWNER", "owner", owners), ("ID", "id", ids)]
+    table = _table("NAME", "STATUS", "TEMPLATE", "STOPS", "ADDRESS", *(column for column, _, asked in more if asked))
     for row in rows:
         status = Text(row["status"], style=_COLOURS.get(row["status"], "yellow"))
         address = row["url"] if row["status"] == "RUNNING" else _first_line(row["reason"])
         cells = [Text(row["name"]), status, Text(row["template"]), Text(stops(row)), Text(plain(address or ""))]
-        table.add_row(*cells, *([Text(plain(row["owner"]))] if owners else []))
+        table.add_row(*cells, *(Text(plain(row[field])) for _, field, asked in more if asked))
     return table
 
 
@@ -27,7 +35,7 @@ def stops(row: Mapping[str, Any], now: datetime | None = None) -> str:
     """When silence stops it: `in 12 min`, `never`; empty for a pod that does not run."""
     if row["status"] != "RUNNING":
         return ""
-    return "never" if row["idle_timeout"] == "0" else when(row["stops_at"], now)
+    return "never" if row["stops_at"] is None else when(row["stops_at"], now)
 
 
 def pod(row: Mapping[str, Any]) -> Table:
@@ -35,12 +43,14 @@ def pod(row: Mapping[str, Any]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    ports = "\n".join(f"{p['port']}  {p['url'] or '(no web address)'}" for p in row["ports"])
-    times = ("created_at", "started_at", "ready_at", "last_active_at", "stops_at")
-    never = "never" if row["idle_timeout"] == "0" else row["idle_timeout"]
-    shown = {**row, "ports": ports, "actions": ", ".join(row["actions"]), "cpu": f"{row['cpu']:g}"}
-    shown |= {name: f"{row[name]}  ({when(row[name])})" for name in times if row[name] is not None}
-    shown["idle_timeout"] = never
+    shown = {**row, "actions": ", ".join(row["actions"]), "cpu": f"{row['cpu']:g}"}
+    shown["ports"] = "\n".join(f"{p['port']}  {p['url'] or '(no address)'}" for p in row["ports"])
+    shown["login"] = "\n".join(f"{variable}={token}" for variable, token in (row["login"] or {}).items())
+    shown |= {name: f"{row[name]}  ({when(row[name])})" for name in _TIMES if row[name] is not None}
+    shown |= {name: "never" for name in ("idle_timeout", "idle_warning") if row[name] == "0"}
+    shown["ignore"] = ", ".join(row["ignore"] or ())
+    if "/" in (row["ignore"] or ()):
+        shown["ignore"] += "  (this matches every request, so none counts as use)"
     for name, value in shown.items():
         if name not in ("url", "hint") and value not in (None, ""):
             table.add_row(name.replace("_", " "), Text(plain(value)))

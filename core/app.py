@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,15 +18,17 @@ from core.engines.docker import DockerEngine
 from core.errors import AlreadyRunning, PodError, Unavailable
 from core.gateway.base import Gateway
 from core.gateway.envoy import EnvoyGateway
-from core.launcher import Launcher, routes_of
+from core.launcher import Launcher, Terms, routes_of
 from core.model import Status
 from core.progress import Board
 from core.reaper import Reaper
 from core.reconciler import Reconciler
-from core.service import People, PodService, Registries, Services, Volumes
+from core.service import Keeping, People, PodService, Ports, Registries, Services, Volumes, Waking
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
+from core.wake import WakeApp
+from core.witness import Witness
 
 log = logging.getLogger("podkeeper")
 
@@ -86,6 +89,14 @@ class House:
                 found.append(str(error))
         return found
 
+    async def listen_inside(self) -> None:
+        """Let pods reach their keep-alive address, on their own network, where the engine has one."""
+        try:
+            address = await self._engine.inside()
+            await self._gateway.listen_inside((address, self.settings.keepalive_port) if address is not None else None)
+        except PodError as error:
+            log.warning("pods cannot reach their keep-alive addresses now: %s", error)
+
     async def running_pods(self) -> int:
         """How many pods hold compute."""
         return len(await self._store.pods(status={s for s in Status if s.holds_compute}))
@@ -104,6 +115,7 @@ def envoy_gateway(settings: Settings) -> Gateway:
         domain=settings.proxy_domain,
         public=settings.public_proxy,
         binary=settings.envoy,
+        tls=(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None,
     )
 
 
@@ -149,14 +161,20 @@ async def running(
     engine: Engine | None = None,
     gateway: Gateway | None = None,
     now: Callable[[], datetime] = utcnow,
+    uptime: Callable[[], float] | None = None,
     patience: float = 1.0,
 ) -> AsyncGenerator[House]:
     """Open every room in order, drive the ticks, and close in reverse; pods keep running.
+
+    `uptime`: seconds of a clock that nobody sets and that stands while the machine sleeps; where only `now` is given,
+    it goes as `now` does.
 
     AlreadyRunning when another process leads on this data; Unavailable when the database or the gateway cannot be
     opened. An engine that is down is waited for: `missing()` says so meanwhile.
     """
     make_data_dir(settings.data_dir)
+    if uptime is None:
+        uptime = time.monotonic if now is utcnow else lambda: now().timestamp()
     engine = engine or named_engine(settings)
     gateway = gateway or envoy_gateway(settings)
     async with AsyncExitStack() as stack:
@@ -173,15 +191,17 @@ async def running(
         await engine.open(store.installation)
         stack.push_async_callback(engine.close)
         rows = await store.pods(status=frozenset(Status) - {Status.TERMINATED})
+        house = _compose(settings, store, engine, gateway, now, patience)
+        gateway.welcome(WakeApp(house.services.waking, house.services.keeping, now))
+        await house.listen_inside()
         await gateway.open([route for pod in rows for route in routes_of(pod)])
         stack.push_async_callback(gateway.close)
-        house = _compose(settings, store, engine, gateway, now, patience)
         stack.push_async_callback(house.launcher.close)
         await house.reconciler.tick(now(), alone=True)
-        stack.push_async_callback(_last_look, house, now)
+        stack.push_async_callback(_last_look, house, now, uptime)
         watcher = asyncio.create_task(_watch(engine, house.reconciler), name="engine changes")
         stack.push_async_callback(_end, watcher)
-        scheduler = _schedule(settings, store, house, now)
+        scheduler = _schedule(settings, store, house, now, uptime)
         stack.callback(scheduler.shutdown, wait=False)
         yield house
 
@@ -190,22 +210,34 @@ def _compose(
     settings: Settings, store: Store, engine: Engine, gateway: Gateway, now: Callable[[], datetime], patience: float
 ) -> House:
     board = Board()
-    launcher = Launcher(store, engine, gateway, board, now, patience)
-    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout)
+    terms = Terms(
+        patience=patience,
+        drain=settings.drain,
+        tcp_ports=settings.tcp_ports,
+        keepalive_port=settings.keepalive_port,
+    )
+    launcher = Launcher(store, engine, gateway, board, now, terms)
+    witness = Witness(store, gateway, engine)
+    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout, settings.idle_warning)
     volumes = Volumes(store, engine, now)
     pods = PodService(settings, store, engine, gateway, launcher, catalog, volumes, board, now)
     services = Services(
         pods=pods,
+        keeping=Keeping(store, pods, witness, board, now),
+        ports=Ports(store, engine, launcher, pods, board, terms, now),
+        waking=Waking(store, engine, pods, board, now),
         volumes=volumes,
         registries=Registries(store, now),
         people=People(store, settings, now),
         templates=catalog,
     )
-    reaper = Reaper(store, gateway, launcher)
+    reaper = Reaper(store, witness, launcher, board)
     return House(settings, services, store, engine, gateway, reaper, Reconciler(store, engine, launcher), launcher)
 
 
-def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], datetime]) -> AsyncIOScheduler:
+def _schedule(
+    settings: Settings, store: Store, house: House, now: Callable[[], datetime], uptime: Callable[[], float]
+) -> AsyncIOScheduler:
     """The ticks. A late tick runs once, however late, and never twice at a time."""
     scheduler = AsyncIOScheduler(timezone=UTC)
 
@@ -229,8 +261,10 @@ def _schedule(settings: Settings, store: Store, house: House, now: Callable[[], 
             misfire_grace_time=None,
         )
 
-    every(settings.reaper_interval, "reaper", lambda: house.reaper.tick(now()))
+    every(settings.reaper_interval, "reaper", lambda: house.reaper.tick(now(), uptime()))
     every(timedelta(seconds=60), "reconciler", lambda: house.reconciler.tick(now()))
+    every(timedelta(seconds=60), "keep-alive address", house.listen_inside)
+    every(timedelta(hours=1), "proposals", lambda: house.reaper.propose(now(), settings.forget_after))
     every(timedelta(seconds=5), "leases", house.launcher.renew)
     every(timedelta(days=1), "old events", lambda: store.forget_events(now() - EVENTS_KEPT))
     scheduler.start()
@@ -251,10 +285,10 @@ async def _watch(engine: Engine, reconciler: Reconciler) -> None:
         await asyncio.sleep(1)
 
 
-async def _last_look(house: House, now: Callable[[], datetime]) -> None:
+async def _last_look(house: House, now: Callable[[], datetime], uptime: Callable[[], float]) -> None:
     """What was used until now is written down before the counters go with the gateway."""
     with contextlib.suppress(Unavailable):
-        await house.reaper.tick(now(), act=False)
+        await house.reaper.tick(now(), uptime(), act=False)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

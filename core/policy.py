@@ -3,12 +3,17 @@
 import re
 
 from core.errors import Conflict, Forbidden, InvalidInput
-from core.model import Action, Caller, Pod, Role, Status
+from core.model import Action, Caller, Ignore, Pod, Role, Status
 from core.settings import Settings
 from core.units import shorten
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+_PATH = re.compile(r"/[!-\"$->@-~]{0,199}")
+_AGENT = re.compile(r"[ -~]{1,200}")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+MOST_RULES = 50
 
 _STATE = {
     Status.PROVISIONING: "is still being started",
@@ -19,6 +24,14 @@ _STATE = {
     Status.TERMINATING: "is already being terminated",
     Status.TERMINATED: "is already terminated",
     Status.ERROR: "has failed",
+}
+_DONE = {
+    Action.STOP: "be stopped",
+    Action.RESUME: "be resumed",
+    Action.RESTART: "be restarted",
+    Action.TERMINATE: "be terminated",
+    Action.KEEP: "be kept",
+    Action.EXPOSE: "have its ports changed",
 }
 
 
@@ -49,9 +62,14 @@ def may_do(pod: Pod, action: Action) -> None:
             f"{pod.name} has a network volume, and such a pod cannot be stopped, only terminated. "
             f"Terminating keeps the data on the network volume; only the container disk is lost."
         )
-    *most, last = pod.actions or ("",)
+    *most, last = [a for a in pod.actions if a not in (Action.KEEP, Action.EXPOSE)] or ("",)
     instead = f" You can {', '.join(most)}{' or ' if most else ''}{last} it." if pod.actions else ""
-    raise Conflict(f"{pod.name} {_STATE[pod.status]} ({pod.status}), so it cannot {action} now.{instead}")
+    raise Conflict(f"{pod.name} {_STATE[pod.status]} ({pod.status}), so it cannot {_DONE[action]} now.{instead}")
+
+
+def moved_on(pod: Pod) -> Conflict:
+    """What is told to whoever was a moment too late."""
+    return Conflict(f"{pod.name} was changed by somebody else just now. Look at it again and repeat if needed.")
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -78,3 +96,18 @@ def check_env(env: dict[str, str]) -> dict[str, str]:
     if sum(len(n) + len(v) for n, v in env.items()) > 32_768:
         raise InvalidInput("env: more than 32 kB in all. Put large data on a volume instead.")
     return env
+
+
+def check_ignore(ignore: Ignore) -> Ignore:
+    """Rules that the gateway can follow: 50 of each kind at most; InvalidInput names the rule at fault."""
+    for kind, rules, allowed, hint in (
+        ("paths", ignore.paths, _PATH, "a path such as /health, without ?, # and spaces"),
+        ("agents", ignore.agents, _AGENT, "a part of a User-Agent such as UptimeRobot"),
+        ("methods", ignore.methods, _METHOD, "a method such as HEAD"),
+    ):
+        if len(rules) > MOST_RULES:
+            raise InvalidInput(f"ignore.{kind}: {len(rules)} rules are too many; at most {MOST_RULES}.")
+        for rule in rules:
+            if not allowed.fullmatch(rule):
+                raise InvalidInput(f"ignore.{kind}: {shorten(rule)!r} is not allowed; expected {hint}.")
+    return ignore

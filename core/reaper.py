@@ -1,16 +1,20 @@
-"""The reaper: looks at the traffic of every running pod, and has those stopped that nobody uses."""
+"""The reaper: looks at every running pod, warns the owners of those that nobody uses, and has them stopped."""
 
 import logging
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
-from core.errors import Unavailable
-from core.gateway.base import Gateway
-from core.idle import Decision, Evidence, gather, verdict
+from core.idle import Decision, Verdict, verdict
 from core.launcher import Launcher
-from core.model import Frozen, Pod, Status, Traffic, route_key
+from core.model import Draft, Frozen, IdleAction, Pod, Status
+from core.progress import Board
 from core.store import Store
+from core.witness import Witness
 
 log = logging.getLogger("podkeeper.reaper")
+
+JUMP = timedelta(seconds=3)
+"""A wall clock that differs by less from the monotonic one is being put right, not set."""
 
 
 class Tick(Frozen):
@@ -19,52 +23,113 @@ class Tick(Frozen):
     looked: int = 0
     in_use: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
-    """Their counters could not be read: they are left alone."""
+    """A witness of theirs is missing: they are left alone."""
+    warned: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    """Their warning is void: they are used again, or kept."""
     stopping: tuple[str, ...] = ()
 
 
 class Reaper:
     """Decides; the launcher acts. A tick writes only what changed."""
 
-    def __init__(self, store: Store, gateway: Gateway, launcher: Launcher) -> None:
+    def __init__(self, store: Store, witness: Witness, launcher: Launcher, board: Board) -> None:
         self._store = store
-        self._gateway = gateway
+        self._witness = witness
         self._launcher = launcher
+        self._board = board
+        self._before: tuple[datetime, float] | None = None
+        self._beats: dict[tuple[str, int], datetime | None] = {}
+        """The last sign of life of each run, as of the last tick."""
 
-    async def tick(self, now: datetime, *, act: bool = True) -> Tick:
-        """Look once at every running pod. Counters that cannot be read stop nothing; without `act` nothing does."""
-        traffic = await self._read()
-        seen = await self._store.seen_traffic()
-        pods = [pod for pod in await self._store.pods(status={Status.RUNNING}) if not self._launcher.carrying(pod.id)]
-        in_use: list[str] = []
-        unseen: list[str] = []
+    async def tick(self, now: datetime, uptime: float | None = None, *, act: bool = True) -> Tick:
+        """Look once at every running pod; without `act` nobody is warned and nothing stopped.
+
+        `uptime`: seconds of a clock that nobody sets and that stands while the machine sleeps. Where the wall clock
+        has gone another way since the last tick, the difference counts neither as use nor as silence.
+        """
+        await self._mind_the_gap(now, now.timestamp() if uptime is None else uptime)
+        running = await self._store.pods(status={Status.RUNNING})
+        self._beats = {(pod.id, pod.run): pod.heartbeat_at for pod in running}
+        pods = [pod for pod in running if not self._launcher.carrying(pod.id)]
+        look = await self._witness.tick(pods, now)
+        used = {pod.id: pod.run for pod in pods if look.evidence[pod.id].in_use}
+        await self._store.saw_use(used, now)
+        warned: list[str] = []
+        withdrawn: list[str] = []
         stopping: list[str] = []
         for pod in pods:
-            evidence = gather(pod.id, pod.spec, seen, traffic)
-            last = pod.last_active_at or pod.ready_at or now
-            if evidence.in_use:
-                last = now
-                in_use.append(pod.id)
-                await self._store.amend(pod.id, pod.run, {Status.RUNNING}, last_active_at=now)
-            if evidence.missing:
-                unseen.append(pod.id)
-            decided = verdict(pod.spec, last, evidence, now)
-            if act and decided.decision is Decision.STOP:
+            current = pod.model_copy(update={"last_active_at": now}) if pod.id in used else pod
+            decided = verdict(current, look.evidence[pod.id], now)
+            # A warning from before counters were lost is void; where this look may not give it again, the next one does.
+            void = not act and current.warned_at is not None and decided.evidence.reset
+            if decided.withdraws or void:
+                await self._withdraw(current, now)
+                withdrawn.append(pod.id)
+            if not act:
+                continue
+            if decided.decision is Decision.WARN:
+                await self._warn(current, decided, now)
+                warned.append(pod.id)
+            elif decided.decision is Decision.STOP:
                 stopping.append(pod.id)
-                self._launcher.retire(pod, decided, self._look_again)
-        if traffic is not None:
-            runs = {route_key(pod.id, port): pod.run for pod in pods for port in pod.spec.http_ports}
-            await self._store.save_traffic(runs, traffic)
-        return Tick(looked=len(pods), in_use=tuple(in_use), unseen=tuple(unseen), stopping=tuple(stopping))
+                self._launcher.retire(pod, self._look_again(now))
+        await self._store.save_readings(look.readings)
+        return Tick(
+            looked=len(pods),
+            in_use=tuple(used),
+            unseen=tuple(pod.id for pod in pods if look.evidence[pod.id].missing),
+            warned=tuple(warned),
+            withdrawn=tuple(withdrawn),
+            stopping=tuple(stopping),
+        )
 
-    async def _look_again(self, pod: Pod) -> Evidence:
-        """One more look at one pod, against what the last tick saved; Unavailable when it cannot be taken."""
-        traffic = await self._gateway.traffic()
-        return gather(pod.id, pod.spec, await self._store.seen_traffic(), traffic)
+    async def propose(self, now: datetime, after: timedelta) -> tuple[str, ...]:
+        """Ask, once, the owners of pods stopped for `after` (zero: never) whether they may be deleted; the pods' ids.
 
-    async def _read(self) -> Traffic | None:
-        try:
-            return await self._gateway.traffic()
-        except Unavailable as error:
-            log.warning("the traffic cannot be read, so no pod is stopped: %s", error)
-            return None
+        Nothing is deleted without a yes.
+        """
+        asked: list[str] = []
+        for pod in await self._store.pods(status={Status.EXITED}) if after else ():
+            if pod.proposed_at is None and pod.ended_at is not None and now - pod.ended_at >= after:
+                data = {"since": pod.ended_at.isoformat(), "volume": pod.spec.volume}
+                draft = Draft(kind="pod.forget_proposed", actor="reaper", via="reaper", data=data)
+                if await self._store.amend(pod.id, pod.run, {Status.EXITED}, told=(draft, now), proposed_at=now):
+                    asked.append(pod.id)
+                    self._board.ring(pod.id)
+        return tuple(asked)
+
+    async def _mind_the_gap(self, now: datetime, uptime: float) -> None:
+        if self._before is not None:
+            gap = (now - self._before[0]) - timedelta(seconds=uptime - self._before[1])
+            if abs(gap) >= JUMP:
+                log.warning("the clock jumped by %s, or the machine slept; that counts as no idle time", gap)
+                await self._store.shift(gap, await self._since_then(now))
+        self._before = (now, uptime)
+
+    async def _since_then(self, now: datetime) -> dict[str, datetime]:
+        """Pods that became ready, or said that they are in use, since the last tick: that may be by either clock."""
+        pods = await self._store.pods(status={Status.RUNNING})
+        known = {pod.id for pod in pods if self._beats.get((pod.id, pod.run), pod) == pod.heartbeat_at}
+        return {pod.id: now for pod in pods if pod.id not in known}
+
+    def _look_again(self, now: datetime) -> Callable[[Pod], Awaitable[Verdict]]:
+        async def look(pod: Pod) -> Verdict:
+            return verdict(pod, await self._witness.look(pod, now, ask=True), now)
+
+        return look
+
+    async def _warn(self, pod: Pod, decided: Verdict, now: datetime) -> None:
+        kind = "pod.idle_notice" if decided.action is IdleAction.NOTIFY else "pod.idle_warning"
+        data: dict[str, object] = {"reason": decided.reason, "action": decided.action}
+        data["by_lifetime"] = decided.by_lifetime
+        if decided.deadline is not None:
+            data["deadline"] = decided.deadline.isoformat()
+        draft = Draft(kind=kind, actor="reaper", via="reaper", data=data)
+        await self._store.amend(pod.id, pod.run, {Status.RUNNING}, told=(draft, now), warned_at=now)
+        self._board.ring(pod.id)
+
+    async def _withdraw(self, pod: Pod, now: datetime) -> None:
+        draft = Draft(kind="pod.warning_withdrawn", actor="reaper", via="reaper")
+        await self._store.amend(pod.id, pod.run, {Status.RUNNING}, told=(draft, now), warned_at=None)
+        self._board.ring(pod.id)

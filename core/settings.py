@@ -37,8 +37,19 @@ def _endpoint(value: object) -> object:
     return (address, int(port))
 
 
+def _ports(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    first, dash, last = value.strip().partition("-")
+    last = last if dash else first
+    if not all(n.isascii() and n.isdigit() and 0 < int(n[:9]) < 65536 for n in (first, last)) or int(first) > int(last):
+        raise ValueError(f"{value[:60]!r} is not a range of ports, for example 30000-30099")
+    return tuple(range(int(first), int(last) + 1))
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
+PortRange = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)]
 Endpoint = Annotated[tuple[str, int], NoDecode, BeforeValidator(_endpoint)]
 
 
@@ -60,6 +71,13 @@ class Settings(BaseSettings):
     envoy: Path | None = None
     templates_dir: Path | None = None
     idle_timeout: Duration = timedelta(minutes=30)
+    idle_warning: Duration = timedelta(minutes=5)
+    drain: Duration = timedelta(seconds=10)
+    forget_after: Duration = timedelta(days=14)
+    tcp_ports: PortRange = ()
+    keepalive_port: int = Field(default=8701, ge=1, le=65535)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     reaper_interval: Duration = timedelta(seconds=30)
     token: SecretStr | None = None
     url: str | None = None
@@ -76,6 +94,8 @@ class Settings(BaseSettings):
     def _sensible(self) -> Self:
         if not self.reaper_interval:
             raise ValueError("PODKEEPER_REAPER_INTERVAL must be longer than 0, for example 30s")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("PODKEEPER_TLS_CERT and PODKEEPER_TLS_KEY belong together: set both, or neither")
         return self
 
     @classmethod
@@ -113,8 +133,8 @@ class Settings(BaseSettings):
             scheme, _, rest = self.proxy_url.partition("://")
             _, colon, port = rest.rpartition(":")
             return scheme, f":{port}" if colon else ""
-        port = self.gateway_listen[1]
-        return "http", "" if port == 80 else f":{port}"
+        port, scheme = self.gateway_listen[1], "http" if self.tls_cert is None else "https"
+        return scheme, "" if port == {"http": 80, "https": 443}[scheme] else f":{port}"
 
 
 def _explain(cls: type[Settings], error: ValidationError) -> str:

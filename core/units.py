@@ -35,8 +35,11 @@ def parse_bytes(text: str, what: str = "size") -> int:
     return value
 
 
-def parse_duration(text: str, what: str = "duration") -> timedelta:
-    """A duration from `45s`, `30m`, `1h30m`, `2d`; `0` is zero. InvalidInput says what is allowed."""
+def parse_duration(text: str, what: str = "duration", zero: str = "never") -> timedelta:
+    """A duration from `45s`, `30m`, `1h30m`, `2d`; `0` is zero. InvalidInput says what is allowed.
+
+    `zero`: what zero means there.
+    """
     clean = text.strip()
     if clean == "0":
         return timedelta()
@@ -45,7 +48,7 @@ def parse_duration(text: str, what: str = "duration") -> timedelta:
         hint = f" Did you mean {clean}m?" if clean.isascii() and clean.isdigit() and len(clean) < 5 else ""
         raise InvalidInput(
             f"{what}: {shorten(text)!r} is not a duration. Write a number and one of s, m, h, d, "
-            f"for example 45s, 30m or 1h30m; 0 means never.{hint}"
+            f"for example 45s, 30m or 1h30m; 0 means {zero}.{hint}"
         )
     seconds = sum(int(n) * _SECONDS[u.lower()] for n, u in parts if len(n) < 12)
     if any(len(n) >= 12 for n, _ in parts) or timedelta(seconds=min(seconds, 10**9)) > MAX_DURATION:

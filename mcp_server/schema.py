@@ -11,23 +11,30 @@ def for_arguments(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def for_result(schema: dict[str, Any], abridged: Mapping[str, tuple[tuple[str, ...], str]]) -> dict[str, Any]:
-    """Of a result. `abridged` names models that are told in full elsewhere: the fields to keep, and where."""
+    """Of a result. `abridged` names models that are not told in full: the fields to keep, and words about the rest.
+
+    Nothing is called required: every field is always there, null when there is nothing to say. Every time is ISO 8601.
+    """
     schema = json.loads(json.dumps(schema))
     parts: dict[str, dict[str, Any]] = schema.get("$defs", {})
     for model in (schema, *parts.values()):
         # Docstrings of our models are for us.
         model.pop("description", None)
+        model.pop("required", None)
         if model.get("title") in abridged:
             kept, elsewhere = abridged[model["title"]]
             fields = {name: model["properties"][name] for name in kept}
             model["properties"] = {
-                name: {"type": "string"} if "$ref" in field else field for name, field in fields.items()
+                name: {"type": "string"} if "$ref" in field else _bare(field) for name, field in fields.items()
             }
-            model["required"] = list(kept)
             model["description"] = elsewhere
     root = {key: value for key, value in schema.items() if key != "$defs"}
     needed = {name: part for name, part in parts.items() if f'"#/$defs/{name}"' in json.dumps([root, parts])}
     return _slim(root | ({"$defs": needed} if needed else {}), nullable=True)
+
+
+def _bare(field: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in field.items() if key != "description"}
 
 
 def _slim(node: Any, *, nullable: bool) -> Any:
@@ -41,7 +48,7 @@ def _slim(node: Any, *, nullable: bool) -> Any:
             slim[key] = {name: _slim(inner, nullable=nullable) for name, inner in value.items()}
         elif key in ("required", "examples", "enum"):
             slim[key] = value
-        elif key != "title" and not (key == "default" and value is None):
+        elif key not in ("title", "format") and not (key == "default" and value is None):
             slim[key] = _slim(value, nullable=nullable)
     return _one_of(slim, nullable=nullable)
 

@@ -20,6 +20,7 @@ from mcp_server.auth import SCOPE, LocalToken
 from mcp_server.tool import HouseTool
 from mcp_server.tools_pods import PodTools
 from mcp_server.tools_stock import StockTools
+from mcp_server.tools_use import UseTools
 from mcp_server.words import INSTRUCTIONS
 
 
@@ -57,7 +58,7 @@ class McpFace:
 
 def tools(services: Services) -> list[HouseTool]:
     """All tools, in the order they are listed."""
-    return [*PodTools(services).tools(), *StockTools(services).tools()]
+    return [*PodTools(services).tools(), *UseTools(services).tools(), *StockTools(services).tools()]
 
 
 def build(

@@ -30,7 +30,8 @@ class HouseTool(Tool):
     ) -> "HouseTool":
         """A tool from a method: name and description are the method's own, and all four hints are said.
 
-        Only a tool that is `in_full` publishes every field of a pod: eight copies would fill an assistant's window.
+        Only a tool that is `in_full` publishes every field of what it shows: many copies would fill an assistant's
+        window.
         """
         hints = ToolAnnotations(
             read_only_hint=read_only,
@@ -60,5 +61,5 @@ class HouseTool(Tool):
         if not (convert_result and isinstance(result, View)):
             return result
         return CallToolResult(
-            content=[TextContent(type="text", text=result.text())], structured_content=result.model_dump(mode="json")
+            content=[TextContent(type="text", text=result.brief())], structured_content=result.model_dump(mode="json")
         )

@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from pydantic import Field
@@ -66,15 +66,32 @@ class PodTools:
         ] = None,
         idle: Annotated[
             str | None,
-            Field(description="Stop after this long without traffic; 0: never", max_length=20, examples=["30m"]),
+            Field(description="End it after this long without use; 0: never", max_length=20, examples=["30m"]),
+        ] = None,
+        warning: Annotated[
+            str | None, Field(description="Tell the owner so long before; 0: not", max_length=20, examples=["5m"])
+        ] = None,
+        lifetime: Annotated[
+            str | None, Field(description="End it after this long, used or not; 0: never", max_length=20)
+        ] = None,
+        ignore: Annotated[
+            list[Annotated[str, Field(max_length=210)]] | None,
+            Field(
+                description="Requests that are no use: path, agent or method",
+                max_length=50,
+                examples=[["/health", "agent:UptimeRobot", "method:HEAD"]],
+            ),
+        ] = None,
+        wake: Annotated[
+            Literal["auto", "button", "off"] | None, Field(description="What a visit does while it is stopped")
         ] = None,
         wait_seconds: Wait = 45,
     ) -> PodView:
         """Start a new pod (a container with a web address) from a template, and wait until it answers. Uses compute
         until it is stopped, by pod_stop or by silence. What is not said is as in the template. Not for a pod that is
-        there already: see pod_list, then pod_resume. When it takes longer than wait_seconds (large images do), the
-        pod comes back as it is with a hint, and the start goes on; cancelling this call does not cancel the start.
-        Give the user `url`."""
+        there already: pod_resume. When it takes longer than wait_seconds (large images do), the
+        pod comes back as it is with a hint, and the start goes on, as it does when this call is cancelled.
+        Give the user `url`, and `login` where there is one."""
         who = await caller(self._services, ctx)
         request = StartRequest(
             template=template,
@@ -86,8 +103,13 @@ class PodTools:
             network_volume=network_volume,
             env=env or {},
             idle=idle,
+            warning=warning,
+            lifetime=lifetime,
+            ignore=tuple(ignore or ()),
+            wake=wake,
         )
-        return await self._up(ctx, who, await self._services.pods.start(who, request), wait_seconds)
+        pod = await self._up(ctx, who, await self._services.pods.start(who, request), wait_seconds)
+        return self._with_login(who, pod)
 
     async def pod_list(
         self,
@@ -104,7 +126,7 @@ class PodTools:
         begin = _read(cursor) if cursor else None
         left = [pod for pod in found if begin is None or _place(pod) < begin]
         return PodPage(
-            pods=[PodView.of(self._services.pods, pod) for pod in left[:limit]],
+            pods=[self._shown(pod) for pod in left[:limit]],
             total=len(found),
             next_cursor=_write(left[limit - 1]) if len(left) > limit else None,
         )
@@ -112,32 +134,32 @@ class PodTools:
     async def pod_get(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 0) -> PodView:
         """One pod as it is now; with wait_seconds, once no work on it is under way. Use it to follow a long start."""
         who = await caller(self._services, ctx)
-        found = await self._services.pods.get(who, pod)
-        return await self._down(ctx, who, found, wait_seconds)
+        found = await self._down(ctx, who, await self._services.pods.get(who, pod), wait_seconds)
+        return self._with_login(who, found)
 
     async def pod_stop(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 30) -> PodView:
         """Stop a pod, so that it uses no compute. Lost: whatever is outside its volume. Kept: volume, name and
         address, for pod_resume. Also breaks off a start. A pod with a network volume cannot be stopped, only
         terminated."""
         who = await caller(self._services, ctx)
-        return await self._down(ctx, who, await self._services.pods.stop(who, pod), wait_seconds)
+        return self._shown(await self._down(ctx, who, await self._services.pods.stop(who, pod), wait_seconds))
 
     async def pod_resume(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 45) -> PodView:
-        """Start a stopped (EXITED) or failed (ERROR) pod again, at the same address, with its volume. Waits like
-        pod_start."""
+        """Start a stopped (EXITED) or failed (ERROR) pod again, at the same address, with its volume. A terminated
+        one, by its id, is made anew: same name, another address, same network volume. Waits like pod_start."""
         who = await caller(self._services, ctx)
-        return await self._up(ctx, who, await self._services.pods.resume(who, pod), wait_seconds)
+        return self._with_login(who, await self._up(ctx, who, await self._services.pods.again(who, pod), wait_seconds))
 
     async def pod_restart(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 45) -> PodView:
         """Stop and start a running pod in one go. Lost: whatever is outside its volume. Waits like pod_start."""
         who = await caller(self._services, ctx)
-        return await self._up(ctx, who, await self._services.pods.restart(who, pod), wait_seconds)
+        return self._shown(await self._up(ctx, who, await self._services.pods.restart(who, pod), wait_seconds))
 
     async def pod_terminate(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 30) -> PodView:
         """Delete a pod for good, with its volume and its address. Ask the user first; to save compute use pod_stop.
         A network volume stays, with its data."""
         who = await caller(self._services, ctx)
-        return await self._down(ctx, who, await self._services.pods.terminate(who, pod), wait_seconds)
+        return self._shown(await self._down(ctx, who, await self._services.pods.terminate(who, pod), wait_seconds))
 
     async def pod_logs(
         self,
@@ -153,18 +175,24 @@ class PodTools:
         output = await self._services.pods.logs(who, found.id, tail + 1)
         return PodLogs.of(found, output, tail)
 
-    async def _up(self, ctx: Ctx, who: Caller, pod: Pod, wait_seconds: int) -> PodView:
+    async def _up(self, ctx: Ctx, who: Caller, pod: Pod, wait_seconds: int) -> Pod:
         """Follow what shall end in RUNNING; PodFailed, with the pod's id, when it ends in ERROR."""
         pod = await follow(self._services.pods, who, ctx, pod, wait_seconds)
         if pod.status is Status.ERROR:
             raise PodFailed(f"{pod.name} ({pod.id}) did not come up: {pod.reason or 'no reason was given'}")
-        return PodView.of(self._services.pods, pod)
+        return pod
 
-    async def _down(self, ctx: Ctx, who: Caller, pod: Pod, wait_seconds: int) -> PodView:
-        """Follow whatever is under way, and show how it ended."""
+    async def _down(self, ctx: Ctx, who: Caller, pod: Pod, wait_seconds: int) -> Pod:
+        """Follow whatever is under way, however it ends."""
         if wait_seconds and pod.status.under_way:
             pod = await follow(self._services.pods, who, ctx, pod, wait_seconds)
+        return pod
+
+    def _shown(self, pod: Pod) -> PodView:
         return PodView.of(self._services.pods, pod)
+
+    def _with_login(self, who: Caller, pod: Pod) -> PodView:
+        return PodView.of(self._services.pods, pod, self._services.pods.secrets(who, pod))
 
 
 def _place(pod: Pod) -> tuple[datetime, str]:

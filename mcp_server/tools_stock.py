@@ -24,15 +24,14 @@ class StockTools:
         """In the order an assistant reads them."""
         return [
             HouseTool.of(self.template_list, "List templates", read_only=True, idempotent=True),
-            HouseTool.of(self.volume_list, "List network volumes", read_only=True, idempotent=True),
+            HouseTool.of(self.volume_list, "List network volumes", read_only=True, idempotent=True, in_full=True),
             HouseTool.of(self.volume_create, "Create a network volume", idempotent=True),
             HouseTool.of(self.volume_delete, "Delete a network volume", destructive=True, idempotent=True),
         ]
 
     async def template_list(self) -> TemplateList:
-        """The templates that pod_start knows, with image, ports and what a pod of each gets: vCPUs, memory, GPU,
-        volume, how long it may be idle (0: for ever), price per hour where known. Call it before the first
-        pod_start."""
+        """The templates that pod_start knows, with what a pod of each gets (idle_timeout 0: it may be idle for ever).
+        Call it before the first pod_start."""
         return TemplateList(templates=[TemplateView.of(template) for template in self._services.templates.list()])
 
     async def volume_list(self, ctx: Ctx) -> VolumeList:

@@ -1,31 +1,33 @@
 """What the tools give back: pydantic models, sizes as `8g`, durations as `30m`, times in UTC. No environment values."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Self, TypeVar
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from core.model import Pod, Status, Template, Volume
+from core.model import IdleAction, Ignore, Pod, Status, Template, Volume
 from core.service import PodService
 from core.units import format_bytes, format_duration
 
-At = TypeVar("At", datetime, datetime | None)
+Moment = Annotated[datetime, AfterValidator(lambda at: at.replace(microsecond=0))]
+"""A time as it is shown, to the second."""
 
 MAX_LOG_BYTES = 32_000
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
 
 class View(BaseModel):
-    """A structured result; `text` is the copy for clients that read text only."""
+    """A structured result; `brief` is the copy for clients that read text only."""
 
-    def text(self) -> str:
+    def brief(self) -> str:
         """The same in few characters: JSON without what is null."""
         return self.model_dump_json(exclude_none=True)
 
 
 class PortView(BaseModel):
-    """A declared port; only web ports have an address."""
+    """A declared port; one without an address has none now."""
 
     port: str
     url: str | None
@@ -43,6 +45,9 @@ class PodView(View):
     via: str
     ports: list[PortView]
     url: str | None = Field(description="First web address")
+    login: Mapping[str, str] | None = Field(
+        default=None, repr=False, description="Generated tokens by variable, for the owner only; never in lists"
+    )
     actions: list[str] = Field(description="Allowed now")
     reason: str | None
     cpu: float
@@ -52,17 +57,25 @@ class PodView(View):
     volume_path: str | None
     network_volume: str | None
     idle_timeout: str
+    idle_warning: str
+    idle_action: str
+    ignore: list[str] | None = Field(description="Requests that are no use")
+    max_lifetime: str | None
+    wake: str | None = Field(description="null: as the engine does")
     price_per_hour: float | None
-    created_at: datetime
-    started_at: datetime | None
-    ready_at: datetime | None
-    last_active_at: datetime | None
-    stops_at: datetime | None = Field(description="When it stops unless used")
-    hint: str | None = Field(description="What to call next")
+    created_at: Moment
+    started_at: Moment | None
+    ready_at: Moment | None
+    last_active_at: Moment | None
+    keep_until: Moment | None
+    kept_by: str | None
+    warned_at: Moment | None = Field(description="When its owner was told of the end that is near")
+    stops_at: Moment | None = Field(description="When it stops unless used")
+    hint: str | None = Field(description="What to know or call next")
 
     @classmethod
-    def of(cls, pods: PodService, pod: Pod) -> Self:
-        """This pod as it is now."""
+    def of(cls, pods: PodService, pod: Pod, login: Mapping[str, str] | None = None) -> Self:
+        """This pod as it is now; with its tokens where the caller is its owner and asked for this one pod."""
         spec = pod.spec
         ports = [PortView(port=found.port, url=found.url) for found in pods.urls(pod)]
         mounted = spec.volume is not None or spec.network_volume is not None
@@ -75,7 +88,8 @@ class PodView(View):
             owner=pod.owner_name,
             via=pod.via,
             ports=ports,
-            url=next((port.url for port in ports if port.url is not None), None),
+            url=next((port.url for port in ports if port.url is not None and port.port.endswith("/http")), None),
+            login=login or None,
             actions=[str(action) for action in pod.actions],
             reason=pod.reason,
             cpu=spec.cpu,
@@ -85,18 +99,33 @@ class PodView(View):
             volume_path=spec.volume_path if mounted else None,
             network_volume=spec.network_volume,
             idle_timeout=_never_or(spec.idle.timeout),
+            idle_warning=_never_or(spec.idle.warning),
+            idle_action=_at_its_end(pod),
+            ignore=_rules(spec.idle.ignore) or None,
+            max_lifetime=format_duration(spec.max_lifetime) if spec.max_lifetime else None,
+            wake=spec.wake,
             price_per_hour=spec.price_per_hour,
-            created_at=_second(pod.created_at),
-            started_at=_second(pod.started_at),
-            ready_at=_second(pod.ready_at),
-            last_active_at=_second(pod.last_active_at),
-            stops_at=_second(pods.stops_at(pod)),
+            created_at=pod.created_at,
+            started_at=pod.started_at,
+            ready_at=pod.ready_at,
+            last_active_at=pod.last_active_at,
+            keep_until=pod.keep_until,
+            kept_by=pod.kept_by,
+            warned_at=pod.warned_at,
+            stops_at=pods.stops_at(pod),
             hint=hint(pod),
         )
 
 
-ABRIDGED = {"PodView": (("id", "name", "status", "url", "reason", "hint"), "A pod, with all fields of pod_get")}
-"""What schemas of other tools than pod_get say of a pod."""
+ABRIDGED = {
+    "PodView": (("id", "status", "url", "hint"), "With all fields of pod_get"),
+    "PortUse": (
+        ("port", "in_use"),
+        "And in_flight, stalled, succeeded, failed, ignored, open, moved (bytes), missing, and since when",
+    ),
+    "VolumeView": (("id", "name"), "With all fields of volume_list"),
+}
+"""Models that schemas tell in few fields and words; only tools that are `in_full` publish all of them."""
 
 
 class PodPage(View):
@@ -132,7 +161,7 @@ class PodLogs(View):
         cut = len(kept) < len(lines) or (len(kept) == 1 and kept[0] != lines[-1])
         return cls(id=pod.id, name=pod.name, lines=kept[::-1], truncated=cut)
 
-    def text(self) -> str:
+    def brief(self) -> str:
         """The lines as they are."""
         return (
             "\n".join(["(older output was left out)", *self.lines] if self.truncated else self.lines) or "(no output)"
@@ -185,7 +214,7 @@ class VolumeView(View):
     owner: str
     size: str | None
     attached_to: list[str] = Field(description="Ids of the pods that have it")
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, volume: Volume) -> Self:
@@ -196,7 +225,7 @@ class VolumeView(View):
             owner=volume.owner_name,
             size=_size(volume.size),
             attached_to=list(volume.attached_to),
-            created_at=_second(volume.created_at),
+            created_at=volume.created_at,
         )
 
 
@@ -207,7 +236,7 @@ class VolumeList(View):
 
 
 def hint(pod: Pod) -> str | None:
-    """What an assistant should call next about a pod that is neither up nor at rest."""
+    """What an assistant should know of a pod, and call next, where its status alone does not say it."""
     if pod.status in (Status.PROVISIONING, Status.STARTING):
         follow = "call pod_get with wait_seconds=45 to follow it, pod_logs to see why it takes long"
         return f"still {pod.status}: {follow}"
@@ -215,7 +244,31 @@ def hint(pod: Pod) -> str | None:
         return f"still {pod.status}, and it goes on by itself: call pod_get with wait_seconds=30 to follow it"
     if pod.status is Status.ERROR:
         return "call pod_logs to see what it wrote, pod_resume to try again, pod_terminate to remove it"
+    if pod.status is Status.TERMINATED and pod.spec.network_volume is not None:
+        return "its network volume stays; pod_resume with this id makes the pod anew, at another address"
+    if pod.status is Status.RUNNING:
+        return _about_its_end(pod)
     return None
+
+
+def _about_its_end(pod: Pod) -> str | None:
+    told: list[str] = []
+    if pod.spec.idle.ignore.everything:
+        told.append("its ignore rules match every request, so no request counts as use")
+    if pod.warned_at is not None:
+        told.append("its end is near: call pod_why to see it, pod_keep when the user wants the pod kept")
+    return "; ".join(told) or None
+
+
+def _at_its_end(pod: Pod) -> IdleAction:
+    action = pod.spec.idle.action
+    return IdleAction.TERMINATE if action is IdleAction.STOP and not pod.stoppable else action
+
+
+def _rules(ignore: Ignore) -> list[str]:
+    """As pod_start takes them."""
+    agents, methods = (f"agent:{agent}" for agent in ignore.agents), (f"method:{method}" for method in ignore.methods)
+    return [*ignore.paths, *agents, *methods]
 
 
 def _size(size: int | None) -> str | None:
@@ -224,10 +277,6 @@ def _size(size: int | None) -> str | None:
 
 def _never_or(timeout: timedelta) -> str:
     return format_duration(timeout) if timeout else "0"
-
-
-def _second(at: At) -> At:
-    return at.replace(microsecond=0) if at is not None else at
 
 
 def _printable(line: str) -> str:

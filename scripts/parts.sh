@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees that the parts of the machine are there: `parts.sh PART...` of engine, client, busybox, registry, postgresql, curl,
-# debootstrap. What is missing is installed from the distribution when we are root or may use sudo, and named otherwise.
+# debootstrap, wrk, nginx. What is missing is installed from the distribution when we are root or may use sudo, and named otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -121,6 +121,22 @@ part_curl() {
 
 part_debootstrap() {
   have debootstrap || apt_install "it makes a small Debian, the base of a test image" debootstrap
+}
+
+part_wrk() {
+  have wrk || apt_install "it makes load, for the benchmarks" wrk
+}
+
+# Unpacked into build/ and not installed: the package would start a server on port 80.
+part_nginx() {
+  if have nginx || [ -x build/nginx/usr/sbin/nginx ]; then return 0; fi
+  say "Fetching nginx with apt into build/nginx: another proxy and a fast web server, for the benchmarks."
+  mkdir -p build/nginx
+  (cd build/nginx && { apt-get -q download nginx || { as_root apt-get -q update && apt-get -q download nginx; }; } &&
+    dpkg-deb -x nginx_*.deb . && rm nginx_*.deb) >build/nginx.log 2>&1 || {
+    tail -n 8 build/nginx.log >&2
+    fail "apt could not fetch nginx; its last words are above. Put that right, then run make again."
+  }
 }
 
 for part in "$@"; do "part_$part"; done

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from core.model import Credential, Frozen, Gpu, Pod, Stage, Upstream, Volume
+from core.model import Credential, Frozen, Gpu, Pod, Stage, Upstream, Volume, Wake
 
 
 class Features(Frozen):
@@ -17,6 +17,10 @@ class Features(Frozen):
     """It enforces `PodSpec.container_disk`."""
     usage: bool
     """`usage` answers."""
+    expose: bool
+    """`upstream` answers, so that the ports of a running pod can be changed."""
+    wake: Wake
+    """What a visit to a sleeping pod's address does, unless the pod's spec says otherwise."""
 
 
 class Order(Frozen):
@@ -56,7 +60,11 @@ class Instance(Frozen):
 
 
 class Usage(Frozen):
-    """A pod's share of what it was given, 0..1 (1 = all of it); None where the engine cannot tell."""
+    """A pod's share of what it was given, 0..1 (1 = all of it); None where the engine cannot tell.
+
+    `cpu` and `gpu` are averages since `usage` was last asked for this run of the pod (the first time: since a moment
+    of the engine's choosing); `gpu` is that of its busiest device, and None for a pod without one.
+    """
 
     cpu: float | None = None
     memory: float | None = None
@@ -143,7 +151,15 @@ class Engine(ABC):
 
     @abstractmethod
     async def usage(self, pod: Pod) -> Usage:
-        """What it uses now, of what it was given."""
+        """What it uses now, of what it was given; nothing but None when it does not run."""
+
+    @abstractmethod
+    async def upstream(self, pod: Pod, port: int) -> Upstream | None:
+        """Where a port of the running pod is reached, declared or not; None when it cannot be."""
+
+    @abstractmethod
+    async def inside(self) -> str | None:
+        """This machine's address as pods see it from their network; None when there is none."""
 
     @abstractmethod
     def changes(self) -> AsyncGenerator[str]:

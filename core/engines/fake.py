@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
 from core.errors import Conflict, PodFailed, Unavailable
-from core.model import Gpu, Pod, Stage, Upstream, Volume
+from core.model import Gpu, Pod, Stage, Upstream, Volume, Wake
 
 
 class Script(StrEnum):
@@ -48,10 +48,13 @@ class _Container:
         return f"fake-{self.order.pod.id}-{self.order.pod.run}"
 
     @property
+    def address(self) -> str:
+        assert self.order.address is not None, "this engine's addresses are claimed before a start"
+        return self.order.address
+
+    @property
     def upstreams(self) -> dict[int, Upstream]:
-        address = self.order.address
-        assert address is not None, "this engine's addresses are claimed before a start"
-        return {p.number: Upstream(host=address, port=p.number) for p in self.order.pod.spec.ports}
+        return {p.number: Upstream(host=self.address, port=p.number) for p in self.order.pod.spec.ports}
 
     def end(self, code: int, *, out_of_memory: bool = False) -> None:
         self.running, self.exit_code, self.out_of_memory = False, code, out_of_memory
@@ -76,7 +79,9 @@ class FakeEngine(Engine):
     """
 
     name: ClassVar[str] = "fake"
-    features: ClassVar[Features] = Features(network_volumes=True, container_disk_limit=False, usage=True)
+    features: ClassVar[Features] = Features(
+        network_volumes=True, container_disk_limit=False, usage=True, expose=True, wake=Wake.BUTTON
+    )
 
     def __init__(self, *, gpus: Iterable[Gpu] = (), script: Script = Script.OK) -> None:
         """`gpus` is the inventory."""
@@ -90,7 +95,9 @@ class FakeEngine(Engine):
         self.waiting = asyncio.Event()
         """Set when a slow start has come to where it waits."""
         self.shares: dict[str, Usage] = {}
-        """What `usage` answers, by pod id."""
+        """What `usage` answers, by pod id; without an entry that it does nothing."""
+        self.inside_address: str | None = "10.255.255.1"
+        """What `inside` answers."""
         self.orders: list[Order] = []
         self._gpus = tuple(gpus)
         self._containers: dict[str, _Container] = {}
@@ -188,7 +195,20 @@ class FakeEngine(Engine):
         """See the seam."""
         self._answer()
         found = self._find(pod.id, pod.run)
-        return self.shares.get(pod.id, Usage(cpu=0.0, memory=0.0)) if found and found.running else Usage()
+        if found is None or not found.running:
+            return Usage()
+        return self.shares.get(pod.id, Usage(cpu=0.0, memory=0.0, gpu=0.0 if pod.gpus else None))
+
+    async def upstream(self, pod: Pod, port: int) -> Upstream | None:
+        """See the seam."""
+        self._answer()
+        found = self._find(pod.id, pod.run)
+        return Upstream(host=found.address, port=port) if found is not None and found.running else None
+
+    async def inside(self) -> str | None:
+        """See the seam."""
+        self._answer()
+        return self.inside_address
 
     async def changes(self) -> AsyncGenerator[str]:
         """See the seam. Hears what happens from its first step on."""

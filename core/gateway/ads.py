@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.gateway.resources import CDS, SRDS, Document
+from core.gateway.resources import CDS, KINDS, LDS, Document
 from core.gateway.wire import Message, Server, answer, pack, refusal, touched
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class _Stream:
         self._writing = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[Refused | StreamLost | None]] = {}
         loop = asyncio.get_running_loop()
-        self.first: dict[str, asyncio.Future[dict[str, str]]] = {kind: loop.create_future() for kind in (CDS, SRDS)}
+        self.first: dict[str, asyncio.Future[dict[str, str]]] = {kind: loop.create_future() for kind in KINDS}
         """What Envoy holds of a kind, from its first request on this stream."""
 
     async def send(self, kind: str, resources: Iterable[Message], removed: Iterable[str]) -> None:
@@ -82,8 +82,8 @@ class ControlPlane:
         self._server = Server(path, self._serve)
         self._node = ""
         self._stream: _Stream | None = None
-        self._desired: dict[str, dict[str, Message]] = {CDS: {}, SRDS: {}}
-        self._held: dict[str, dict[str, str]] = {CDS: {}, SRDS: {}}
+        self._desired: dict[str, dict[str, Message]] = {kind: {} for kind in KINDS}
+        self._held: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
         self._refused: dict[tuple[str, str], str] = {}
         self._revs = itertools.count(1)
         self.synced = asyncio.Event()
@@ -96,7 +96,7 @@ class ControlPlane:
     def expect(self, node: str) -> None:
         """Listen to this Envoy only; what another one had says nothing about it."""
         self._node = node
-        self._held = {CDS: {}, SRDS: {}}
+        self._held = {kind: {} for kind in KINDS}
         self._lose(self._stream)
 
     async def start(self) -> None:
@@ -197,15 +197,15 @@ class ControlPlane:
     async def _sync(self, stream: _Stream) -> None:
         """Bring a new stream up to date: Envoy keeps whatever it is not told to drop.
 
-        Clusters go last, since Envoy asks for them first and a scope must not lose the cluster it still points at.
+        Clusters go last, since Envoy asks for them first and what points at a cluster must not lose it.
         """
         try:
             gone: dict[str, list[str]] = {}
-            for kind in (CDS, SRDS):
+            for kind in KINDS:
                 self._held[kind] = await stream.first[kind]
                 changed = [found for name, found in self._desired[kind].items() if not self.holds(kind, name)]
                 gone[kind] = [name for name in self._held[kind] if name not in self._desired[kind]]
-                await self._send_all(stream, kind, changed, gone[kind] if kind == SRDS else [])
+                await self._send_all(stream, kind, changed, [] if kind == CDS else gone[kind])
             if gone[CDS]:
                 await self._send(stream, CDS, [], gone[CDS])
         except StreamLost:
@@ -224,8 +224,10 @@ class ControlPlane:
                     self._refused[kind, resource.name] = str(refused)
                     self._desired[kind].pop(resource.name, None)
                 return
-            # What was refused together with something bad is not served unless it comes back changed.
-            again = [touched(kind, resource, next(self._revs)) for resource in resources]
+            again = resources
+            if kind != LDS:  # a listener that is already in must not be made anew
+                # What was refused together with something bad is not served unless it comes back changed.
+                again = [touched(kind, resource, next(self._revs)) for resource in resources]
             self._desired[kind].update({resource.name: resource for resource in again})
             middle = len(again) // 2
             await self._send_all(stream, kind, again[:middle], removed)

@@ -5,16 +5,17 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
+from starlette.types import ASGIApp
 
-from core.model import Frozen, Traffic, Upstream, route_key
+from core.model import Frozen, Ignore, Traffic, Upstream, route_key
 
 
 class RouteState(StrEnum):
     """What a visitor of a pod port gets."""
 
     STARTING = "starting"
-    """A page that tries again by itself; programs get 503."""
+    """A page that tries again by itself and shows how far the start is; programs get 503."""
     LIVE = "live"
     """The pod."""
     CLOSING = "closing"
@@ -24,12 +25,19 @@ class RouteState(StrEnum):
 
 
 class Route(Frozen):
-    """One web address, `{pod id}-{port}.{domain}`, and what answers there."""
+    """One address of a pod port, and what answers there.
+
+    A web address, `{pod id}-{port}.{domain}`; or, with `listen`, a TCP port of the gateway. A TCP port that is neither
+    LIVE nor CLOSING is not listened on, and its connections are cut; one that is CLOSING is still carried.
+    """
 
     pod_id: str
     port: int
     state: RouteState
     upstream: Upstream | None = None
+    ignore: Ignore = Ignore()
+    """Requests that are carried and counted apart (`PortTraffic.ignored`)."""
+    listen: int | None = Field(default=None, ge=1, le=65535)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -71,6 +79,23 @@ class Gateway(ABC):
         """
 
     @abstractmethod
+    def welcome(self, app: ASGIApp) -> None:
+        """The application that answers in place of pods, from now on; before, a plain page does.
+
+        It is asked for every visit to a SLEEPING web address, and for `/.podkeeper/…` of a STARTING or CLOSING one,
+        with the pod port (`{pod id}-{port}`) in the header `x-gw-pod`, which no visitor can set; and without that
+        header for `/keepalive/…`, asked by a pod from inside (`listen_inside`).
+        """
+
+    @abstractmethod
+    async def listen_inside(self, address: tuple[str, int] | None) -> None:
+        """Let pods reach `/keepalive/…`, and nothing else, at this address of their own network; None: no more.
+
+        The address need not exist yet. Saying the same again changes nothing. May be said before `open`, so that an
+        adopted data plane never shuts this door. Unavailable as in `apply`, and when the address is taken.
+        """
+
+    @abstractmethod
     async def traffic(self) -> Traffic:
         """The counters of every acknowledged live or closing route; Unavailable when they cannot be read."""
 
@@ -92,4 +117,8 @@ class Gateway(ABC):
 
     @abstractmethod
     def url(self, pod_id: str, port: int) -> str:
-        """The address shown to people."""
+        """The web address shown to people."""
+
+    @abstractmethod
+    def tcp_url(self, listen: int) -> str:
+        """The address of a TCP port shown to people: `tcp://127.0.0.1:30022`."""

@@ -6,6 +6,9 @@ a 503. An upgrade that the pod refuses (4xx, 5xx) is a plain request that went b
 is counted with the plain ones. One that it answers with 2xx or 3xx instead of 101 Envoy itself cuts to an empty answer
 and counts not at all. The bytes of both stay with `upgraded_bytes`; so bytes there mean use only when a connection was
 open or was opened since the last look.
+
+A TCP connection is counted from the moment it came in, whether or not the pod then took it. Ignored requests are only
+counted as answered, upgrades among them when they are opened.
 """
 
 import re
@@ -15,11 +18,11 @@ from collections.abc import Iterable, Mapping
 from core.model import PortTraffic
 
 _LINE = re.compile(
-    r"^envoy_cluster_(upstream_(?:rq_completed|rq_active|rq_xx|cx_rx_bytes_total|cx_tx_bytes_total))"
+    r"^envoy_cluster_(upstream_(?:rq_completed|rq_active|rq_xx|cx_total|cx_active|cx_rx_bytes_total|cx_tx_bytes_total))"
     r"\{([^}\n]*)\} ([0-9.e+]+)$",
     re.MULTILINE,
 )
-_CLUSTER = re.compile(r'envoy_cluster_name="((?:rq|ws)_[^"]*)"')
+_CLUSTER = re.compile(r'envoy_cluster_name="((?:rq|ws|ig|tc)_[^"]*)"')
 _CLASS = re.compile(r'envoy_response_code_class="([1-5])"')
 
 _OPEN = re.compile(r"^envoy_http_downstream_rq_active\{[^}\n]*\} ([0-9]+)$", re.MULTILINE)
@@ -28,7 +31,7 @@ Counts = Mapping[str, int]
 
 
 def parse(text: str) -> Mapping[str, Counts]:
-    """Figures by cluster (`rq_key`, `ws_key`) from the Prometheus form; a figure that is not there is zero."""
+    """Figures by cluster (`rq_key`, …) from the Prometheus form; a figure that is not there is zero."""
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for name, labels, value in _LINE.findall(text):
         cluster = _CLUSTER.search(labels)
@@ -46,18 +49,20 @@ def open_requests(text: str) -> int:
 
 def port_traffic(counters: Mapping[str, Counts], keys: Iterable[str]) -> dict[str, PortTraffic]:
     """The house's figures of these pod ports."""
-    return {key: _port(counters.get(f"rq_{key}", {}), counters.get(f"ws_{key}", {})) for key in keys}
+    nothing: Counts = {}
+    return {key: _port(*(counters.get(f"{kind}_{key}", nothing) for kind in ("rq", "ws", "ig", "tc"))) for key in keys}
 
 
-def _port(requests: Counts, upgrades: Counts) -> PortTraffic:
+def _port(requests: Counts, upgrades: Counts, ignored: Counts, tcp: Counts) -> PortTraffic:
     return PortTraffic(
         completed=requests.get("upstream_rq_completed", 0) + _answered(upgrades, "2345"),
         succeeded=_answered(requests, "123") + _answered(upgrades, "23"),
         in_flight=requests.get("upstream_rq_active", 0),
         bytes=_bytes(requests),
-        upgrades=_answered(upgrades, "1"),
-        upgraded=upgrades.get("upstream_rq_active", 0),
-        upgraded_bytes=_bytes(upgrades),
+        upgrades=_answered(upgrades, "1") + tcp.get("upstream_cx_total", 0),
+        upgraded=upgrades.get("upstream_rq_active", 0) + tcp.get("upstream_cx_active", 0),
+        upgraded_bytes=_bytes(upgrades) + _bytes(tcp),
+        ignored=ignored.get("upstream_rq_completed", 0),
     )
 
 

@@ -36,9 +36,12 @@ class State(Frozen):
 class DataPlane:
     """One Envoy process. `expect` is called with its node id before it can connect."""
 
-    def __init__(self, directory: Path, listen: tuple[str, int], binary: Path | None, admin: Admin) -> None:
+    def __init__(
+        self, directory: Path, listen: tuple[str, int], binary: Path | None, admin: Admin, *, tls: bool
+    ) -> None:
         self._directory = directory
         self._listen = listen
+        self._tls = tls
         self._named = binary
         self._admin = admin
         self._binary = Path()
@@ -73,9 +76,11 @@ class DataPlane:
         pid: int | None = None
         try:
             config = self._directory / "bootstrap.json"
-            config.write_text(json.dumps(bootstrap(self._listen, node), indent=1))
+            config.write_text(json.dumps(bootstrap(self._listen, node, tls=self._tls), indent=1))
             pid = process.spawn(self._binary, self._directory, config.name)
-            started = State(pid=pid, node=node, bootstrap=fingerprint(self._listen), version=self._version)
+            started = State(
+                pid=pid, node=node, bootstrap=fingerprint(self._listen, tls=self._tls), version=self._version
+            )
             written = self._file.with_suffix(".new")
             written.write_text(started.model_dump_json())
             written.replace(self._file)
@@ -143,7 +148,7 @@ class DataPlane:
             return None
 
     async def _same(self, saved: State) -> bool:
-        if saved.bootstrap != fingerprint(self._listen) or saved.version != self._version:
+        if saved.bootstrap != fingerprint(self._listen, tls=self._tls) or saved.version != self._version:
             return False
         try:
             return await self._admin.node() == saved.node

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
-from typing import ClassVar
-from weakref import WeakValueDictionary
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp
 from typing_extensions import override
@@ -13,13 +12,15 @@ from typing_extensions import override
 from core.errors import InvalidInput, Unavailable
 from core.gateway import counters, pages, resources
 from core.gateway.admin import Admin
-from core.gateway.ads import ControlPlane, Refused
+from core.gateway.ads import ControlPlane
 from core.gateway.base import Gateway, Route
 from core.gateway.bootstrap import ADMIN_SOCKET, ADS_SOCKET, WAKE_SOCKET
 from core.gateway.dataplane import DataPlane
+from core.gateway.listeners import TLS_FILE
 from core.gateway.probe import Prober
-from core.gateway.resources import CDS, SRDS
-from core.gateway.wake import WakeServer, stopped
+from core.gateway.table import RouteTable
+from core.gateway.tls import Certificate
+from core.gateway.wake import WakeServer
 from core.model import Traffic, Upstream, route_key
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,13 @@ class EnvoyGateway(Gateway):
     """One Envoy for all pods. It keeps serving when this process dies, and is adopted by the next `open`.
 
     `directory`: its sockets, state and log, for this gateway alone. `public`: scheme and `:port` (or nothing) that
-    people see. `binary`: another Envoy than the package's. `wake`: the application that answers for stopped pods.
+    people see. `binary`: another Envoy than the package's. `tls`: the files of certificate and key, PEM.
     """
 
     patience: ClassVar[float] = 10.0
     """Seconds in which Envoy must have confirmed a change."""
+    connections_per_port: ClassVar[int] = resources.CONNECTIONS_PER_PORT
+    """One more than these gets a 503 at once, and other ports do not notice."""
 
     def __init__(
         self,
@@ -48,30 +51,32 @@ class EnvoyGateway(Gateway):
         public: tuple[str, str],
         *,
         binary: Path | None = None,
-        wake: ASGIApp = stopped,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._directory = directory.absolute()
         self._listen = listen
         self._domain = domain
         self._public = public
         self._admin = Admin(self._directory / ADMIN_SOCKET)
-        self._plane = DataPlane(self._directory, listen, binary, self._admin)
+        self._plane = DataPlane(self._directory, listen, binary, self._admin, tls=tls is not None)
         self._control = ControlPlane(self._directory / ADS_SOCKET)
-        self._wake = WakeServer(self._directory / WAKE_SOCKET, wake)
-        self._prober = Prober()
-        self._routes: dict[str, Route] = {}
-        self._revs: dict[str, int] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._table = RouteTable(
+            self._control, domain, listen[0], https=public[0] == "https", limit=self.connections_per_port
+        )
+        self._wake = WakeServer(self._directory / WAKE_SOCKET)
+        self._certificate = None if tls is None else Certificate(self._directory, tls)
+        self._prober = Prober(tls=tls is not None)
         self._changes: set[asyncio.Task[str | None]] = set()
         self._open = False
 
     @override
     async def open(self, routes: Iterable[Route]) -> None:
-        self._routes = {route.key: route for route in routes}
         adopted = False
         try:
             self._make_directory()
-            self._preload()
+            if self._certificate is not None:
+                self._certificate.place()
+            self._table.preload(routes)
             self._wake.start()
             adopted = await self._plane.prepare(self._control.expect)
             await self._control.start()
@@ -90,12 +95,15 @@ class EnvoyGateway(Gateway):
             await (self.detach() if adopted else self.close())
             raise
         self._plane.watch()
+        if self._certificate is not None:
+            self._certificate.watch()
         self._open = True
 
     @override
     async def close(self) -> None:
         await self._let_go()
         await self._plane.stop()
+        (self._directory / TLS_FILE).unlink(missing_ok=True)
 
     async def detach(self) -> None:
         """Let go of everything but Envoy itself, which serves on as if this process had died."""
@@ -112,30 +120,36 @@ class EnvoyGateway(Gateway):
         self._must_be_open()
         if not wanted:
             return
-        tasks = [asyncio.create_task(self._change(key, route)) for key, route in wanted.items()]
-        self._changes.update(tasks)
-        for task in tasks:
-            task.add_done_callback(self._changes.discard)
-        done, late = await asyncio.wait(tasks, timeout=self.patience)
-        refusals = [words for task in done if (words := task.result()) is not None]
+        refusals = await self._confirmed([self._table.change(key, route) for key, route in wanted.items()])
         if refusals:
             raise InvalidInput("\n".join(refusals))
-        if late:
+
+    @override
+    def welcome(self, app: ASGIApp) -> None:
+        self._wake.guest = app
+
+    @override
+    async def listen_inside(self, address: tuple[str, int] | None) -> None:
+        if not self._open:
+            self._table.inside = address
+            return
+        refusals = await self._confirmed([self._table.listen_inside(address)])
+        if refusals and address is not None:
             raise Unavailable(
-                f"The gateway's Envoy did not confirm {len(late)} of {len(tasks)} addresses within "
-                f"{self.patience:.0f} s. What was asked for is kept and reaches it when it answers again."
+                f"The gateway cannot listen on {address[0]}:{address[1]}, where pods say that they are in use: "
+                f"{refusals[0]}. What it listened on before stays."
             )
 
     @override
     async def traffic(self) -> Traffic:
         self._must_be_open()
-        state, before = self._plane.state, self._counted()
+        state, before = self._plane.state, self._table.counted()
         if state is None:
             raise Unavailable("The gateway's Envoy has died and is being started again; nothing can be counted now.")
         found = counters.parse(await self._admin.counters())
         if self._plane.state != state:
             raise Unavailable("The gateway's Envoy was started again while its counters were read.")
-        ports = counters.port_traffic(found, [key for key in self._counted() if key in before])
+        ports = counters.port_traffic(found, [key for key in self._table.counted() if key in before])
         return Traffic(generation=state.node, ports=ports)
 
     @override
@@ -161,12 +175,17 @@ class EnvoyGateway(Gateway):
                 f"The gateway's {self._plane.description} runs and is not ready; its log is in {self._directory}."
             )
         host, port = self._listen
-        return f"{self._plane.description} serves {pages.addresses(len(self._routes))} on {host}:{port}."
+        return f"{self._plane.description} serves {pages.addresses(len(self._table.routes))} on {host}:{port}."
 
     @override
     def url(self, pod_id: str, port: int) -> str:
         scheme, suffix = self._public
         return f"{scheme}://{route_key(pod_id, port)}.{self._domain}{suffix}"
+
+    @override
+    def tcp_url(self, listen: int) -> str:
+        host = self._domain if self._listen[0] in ("0.0.0.0", "::") else self._listen[0]
+        return f"tcp://[{host}]:{listen}" if ":" in host else f"tcp://{host}:{listen}"
 
     def _must_be_open(self) -> None:
         if not self._open:
@@ -187,18 +206,6 @@ class EnvoyGateway(Gateway):
                 f"The gateway cannot use {self._directory}: {error.strerror}. Set PODKEEPER_DATA_DIR to another."
             ) from None
 
-    def _preload(self) -> None:
-        for route in list(self._routes.values()):
-            try:
-                resources.check(route)
-            except InvalidInput as error:
-                # One bad row must not keep all the others from being served.
-                log.error("%s", error)
-                del self._routes[route.key]
-                continue
-            self._control.preload(CDS, resources.clusters(route))
-            self._control.preload(SRDS, {route.key: self._scope(route)})
-
     async def _serving(self, seconds: float) -> bool:
         """Envoy has everything and takes visitors; Unavailable with its last words when it ends instead."""
         died = asyncio.create_task(self._plane.died())
@@ -215,73 +222,28 @@ class EnvoyGateway(Gateway):
         while not await self._admin.serving():  # noqa: ASYNC110 - another process, there is nothing to wait on
             await asyncio.sleep(0.01)
 
+    async def _confirmed(self, changes: Iterable[Coroutine[Any, Any, str | None]]) -> list[str]:
+        """Waits until Envoy has answered all of them, and returns its refusals; Unavailable when it takes too long."""
+        tasks = [asyncio.create_task(change) for change in changes]
+        self._changes.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._changes.discard)
+        done, late = await asyncio.wait(tasks, timeout=self.patience)
+        refusals = [words for task in done if (words := task.result()) is not None]
+        if late and not refusals:
+            raise Unavailable(
+                f"The gateway's Envoy did not confirm {len(late)} of {len(tasks)} addresses within "
+                f"{self.patience:.0f} s. What was asked for is kept and reaches it when it answers again."
+            )
+        return refusals
+
     async def _let_go(self) -> None:
         self._open = False
         for task in list(self._changes):
             task.cancel()
         await self._control.stop()
+        if self._certificate is not None:
+            await self._certificate.stop()
         await self._wake.stop()
         await self._prober.close()
         await self._admin.close()
-
-    def _counted(self) -> set[str]:
-        """Pod ports whose every counter this Envoy has confirmed to keep."""
-        return {
-            route.key
-            for route in resources.carrying(self._routes.values())
-            if self._control.holds(SRDS, route.key)
-            and all(self._control.holds(CDS, name) for name in resources.cluster_names(route.key))
-        }
-
-    def _scope(self, route: Route) -> resources.Document:
-        https = self._public[0] == "https"
-        return resources.scope(route, self._domain, https=https, rev=self._revs.get(route.key, 0))
-
-    async def _change(self, key: str, route: Route | None) -> str | None:
-        """One pod port becomes this; None, or why Envoy refused. Goes on when nobody waits for it any more."""
-        turn = self._turns.setdefault(key, asyncio.Lock())
-        async with turn:
-            former = self._routes.get(key)
-            try:
-                await self._settle(key, route)
-            except Refused as refused:
-                words = f"gateway: {key} was refused by Envoy and stays as it was: {_shorter(str(refused))}"
-                log.warning("%s", words)
-                await self._restore(key, former)
-                return words
-            if route is None:
-                self._routes.pop(key, None)
-                self._revs.pop(key, None)
-            else:
-                self._routes[key] = route
-            return None
-
-    async def _settle(self, key: str, route: Route | None, *, sweep: bool = False) -> None:
-        """Clusters before the scope that points at them, and after it on the way down; each step is confirmed.
-
-        `sweep`: Envoy may hold what it should not, so everything that is not wanted is dropped by name.
-        """
-        clusters = {} if route is None else resources.clusters(route)
-        if clusters:
-            await self._control.change(CDS, clusters)
-        if route is not None:
-            await self._control.change(SRDS, {key: self._scope(route)})
-        elif sweep or self._control.wants(SRDS, key):
-            await self._control.change(SRDS, {}, [key])
-        unwanted = [name for name in resources.cluster_names(key) if name not in clusters]
-        unwanted = [name for name in unwanted if sweep or self._control.wants(CDS, name)]
-        if unwanted:
-            await self._control.change(CDS, {}, unwanted)
-
-    async def _restore(self, key: str, former: Route | None) -> None:
-        self._revs[key] = self._revs.get(key, 0) + 1
-        try:
-            await self._settle(key, former, sweep=True)
-        except Refused as refused:
-            log.error("Envoy refuses the former state of %s as well: %s", key, refused)
-
-
-def _shorter(words: str) -> str:
-    """Envoy's words; when it quotes the whole message first, only what it says about it."""
-    text = " ".join(words.split())
-    return text if len(text) <= 300 else "…" + text[-300:]

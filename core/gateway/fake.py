@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Iterable
 
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from core.errors import InvalidInput, PodError, Unavailable
 from core.gateway import pages
 from core.gateway.base import Gateway, Route, RouteState
+from core.gateway.resources import check
 from core.model import PortTraffic, Traffic, Upstream, route_key
 
 _CARRYING = (RouteState.LIVE, RouteState.CLOSING)
@@ -29,11 +31,15 @@ class FakeGateway(Gateway):
         self.missing: set[str] = set()
         """Keys whose counters cannot be read."""
         self.failing: PodError | None = None
-        """Raised by `apply`, `traffic` and `check` while it is set."""
+        """Raised by `apply`, `listen_inside`, `traffic` and `check` while it is set."""
         self.refusing: dict[str, str] = {}
         """Keys that the data plane refuses, with its words."""
         self.answers: dict[str, int | None] = {}
         """What `probe` gets from the pod of a live key; 200 when it is not said."""
+        self.guest: ASGIApp | None = None
+        """What `welcome` was given."""
+        self.inside: tuple[str, int] | None = None
+        """What `listen_inside` was given."""
         self.unreached: set[str] = set()
         """Hosts of upstreams that do not answer `reach`; `*`: none does."""
 
@@ -63,6 +69,9 @@ class FakeGateway(Gateway):
     async def apply(self, routes: Iterable[Route], remove: Iterable[str] = ()) -> None:
         self._work()
         refused: list[str] = []
+        routes = list(routes)
+        for route in routes:
+            check(route)
         for route in routes:
             if route.key in self.refusing:
                 refused.append(
@@ -81,6 +90,16 @@ class FakeGateway(Gateway):
             raise InvalidInput("\n".join(refused))
 
     @override
+    def welcome(self, app: ASGIApp) -> None:
+        self.guest = app
+
+    @override
+    async def listen_inside(self, address: tuple[str, int] | None) -> None:
+        if self._opened and self.failing is not None:
+            raise self.failing
+        self.inside = address
+
+    @override
     async def traffic(self) -> Traffic:
         self._work()
         ports = {
@@ -94,7 +113,7 @@ class FakeGateway(Gateway):
     async def probe(self, pod_id: str, port: int, path: str = "/") -> int | None:
         key = route_key(pod_id, port)
         route = self.routes.get(key)
-        if route is None or route.state is not RouteState.LIVE:
+        if route is None or route.state is not RouteState.LIVE or route.listen is not None:
             return None
         self.count(pod_id, port, completed=1, succeeded=1)
         return self.answers.get(key, 200)
@@ -112,6 +131,10 @@ class FakeGateway(Gateway):
     def url(self, pod_id: str, port: int) -> str:
         scheme, suffix = self._public
         return f"{scheme}://{route_key(pod_id, port)}.{self._domain}{suffix}"
+
+    @override
+    def tcp_url(self, listen: int) -> str:
+        return f"tcp://127.0.0.1:{listen}"
 
     def _work(self) -> None:
         if self.failing is not None:

@@ -1,6 +1,7 @@
 """Visits of our own: through the gateway as a visitor, and straight to a pod."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 
 import httpx
@@ -16,10 +17,14 @@ _LOCKED = (401, 403)
 class Prober:
     """Asks over fresh connections; whatever goes wrong on the way means not reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool) -> None:
+        self._scheme = "https" if tls else "http"
+        # The door is our own, at an address: there is nobody else who could be there, and no name to check.
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         fresh = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(trust_env=False, limits=fresh),
+            transport=httpx.AsyncHTTPTransport(verify=trusting, trust_env=False, limits=fresh),
             trust_env=False,
             timeout=httpx.Timeout(VISIT_SECONDS),
             headers={"user-agent": "podkeeper-probe"},
@@ -33,13 +38,13 @@ class Prober:
         """The status that the pod behind this host name gives; None when the answer is the gateway's own."""
         address, port = listen
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-        answer = await self._ask(Upstream(host=address, port=port), path, VISIT_SECONDS, {"host": host})
+        answer = await self._ask(Upstream(host=address, port=port), path, VISIT_SECONDS, host)
         return None if answer is None or GATEWAY_HEADER in answer.headers else answer.status_code
 
     async def reach(self, upstream: Upstream, path: str | None) -> bool:
         """As `Gateway.reach`."""
         if path is not None:
-            answer = await self._ask(upstream, path, REACH_SECONDS, {})
+            answer = await self._ask(upstream, path, REACH_SECONDS)
             return answer is not None and (answer.status_code < 400 or answer.status_code in _LOCKED)
         with suppress(OSError):
             async with asyncio.timeout(REACH_SECONDS):
@@ -48,13 +53,18 @@ class Prober:
                 return True
         return False
 
-    async def _ask(self, to: Upstream, path: str, seconds: float, headers: dict[str, str]) -> httpx.Response | None:
+    async def _ask(self, to: Upstream, path: str, seconds: float, visited: str | None = None) -> httpx.Response | None:
+        """`visited`: the host name, when it is the gateway's door that is asked."""
         host = f"[{to.host}]" if ":" in to.host else to.host
+        scheme, headers, extensions = "http", {}, {}
+        if visited is not None:
+            scheme, headers, extensions = self._scheme, {"host": visited}, {"sni_hostname": visited}
+        url = f"{scheme}://{host}:{to.port}{path}"
         try:
             # The head is enough: a page that never ends is an answer too.
             async with (
                 asyncio.timeout(seconds),
-                self._client.stream("GET", f"http://{host}:{to.port}{path}", headers=headers) as answer,
+                self._client.stream("GET", url, headers=headers, extensions=extensions) as answer,
             ):
                 return answer
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):

@@ -80,7 +80,8 @@ def spawn(binary: Path, directory: Path, config: str) -> int:
         log.replace(log.with_suffix(".log.old"))
     workers = str(min(4, os.cpu_count() or 1))
     command = (str(binary), "-c", config, "--concurrency", workers)
-    quiet = ("--disable-hot-restart", "--log-level", "warning")
+    # Connections of a listener that is taken away are cut at once and not in ten minutes.
+    quiet = ("--disable-hot-restart", "--log-level", "warning", "--drain-time-s", "0")
     return os.posix_spawn(
         "/bin/sh",
         ("sh", "-c", 'cd -- "$0" && exec "$@"', str(directory), *command, *quiet),

@@ -1,16 +1,17 @@
 """What Envoy is told about one pod port: its scope (host name and routes) and its clusters, as plain documents.
 
-One pod port is one `ScopedRouteConfiguration` keyed on the host name, its routes inline, and while it carries traffic
-the clusters `rq|key` (requests) and `ws|key` (upgraded connections), so that the two are counted apart. A change
-costs the same however many others there are.
+A web port is one `ScopedRouteConfiguration` keyed on the host name, its routes inline, and while it carries traffic
+the clusters `rq|key` (requests), `ws|key` (upgraded connections) and, with ignore rules, `ig|key`, so that they are
+counted apart. A TCP port is, while it carries traffic, the listener `tcp|key` and the cluster `tc|key`. A change costs
+the same however many others there are.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from core.errors import InvalidInput
-from core.gateway import pages
+from core.gateway import ignore, pages
 from core.gateway.base import Route, RouteState
 from core.model import Upstream
 from core.units import shorten
@@ -20,22 +21,34 @@ Document = dict[str, Any]
 TYPES = "type.googleapis.com/"
 CDS = TYPES + "envoy.config.cluster.v3.Cluster"
 SRDS = TYPES + "envoy.config.route.v3.ScopedRouteConfiguration"
+LDS = TYPES + "envoy.config.listener.v3.Listener"
+KINDS = (CDS, SRDS, LDS)
+"""In the order in which they are given: what points at a cluster comes after it."""
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 WAKE = "wake"
-"""The static cluster of the application that answers for stopped pods."""
+"""The static cluster of the application that answers in place of pods."""
 BUFFER = 32 * 1024
 CONNECTIONS_PER_PORT = 8192
 """Envoy's own limit of 1,024 makes the 1,025th WebSocket of a pod hang."""
 
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9]{1,5}")
-_CARRYING = (RouteState.LIVE, RouteState.CLOSING)
 _UPGRADE: Document = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
+_ALL: Document = {"prefix": "/"}
 _BROWSER: Document = {"name": "accept", "string_match": {"contains": "text/html"}}
 
 
-def cluster_names(key: str) -> tuple[str, str]:
-    """The clusters of a pod port: requests, upgraded connections."""
-    return f"rq|{key}", f"ws|{key}"
+def names(key: str) -> dict[str, tuple[str, ...]]:
+    """Everything that a pod port can have, by kind."""
+    return {CDS: tuple(f"{kind}|{key}" for kind in ("rq", "ws", "ig", "tc")), SRDS: (key,), LDS: (f"tcp|{key}",)}
+
+
+def needs(route: Route) -> dict[str, tuple[str, ...]]:
+    """What this route consists of, by kind."""
+    key, carries = route.key, route.upstream is not None
+    if route.listen is not None:
+        return {CDS: (f"tc|{key}",), LDS: (f"tcp|{key}",)} if carries else {}
+    kinds = ("rq", "ws", "ig") if route.ignore else ("rq", "ws")
+    return {CDS: tuple(f"{kind}|{key}" for kind in kinds) if carries else (), SRDS: (key,)}
 
 
 def check(route: Route) -> None:
@@ -47,40 +60,46 @@ def check(route: Route) -> None:
         )
     if route.upstream is not None and not 1 <= route.upstream.port <= 65535:
         raise InvalidInput(f"gateway: {route.key} leads to port {route.upstream.port}; a port is 1 to 65535.")
+    ignore.matches(route.ignore)
 
 
-def clusters(route: Route) -> dict[str, Document]:
-    """The clusters that this route needs, by name; none while nothing is to be carried."""
+def clusters(route: Route, limit: int = CONNECTIONS_PER_PORT) -> dict[str, Document]:
+    """The clusters that this route needs, by name; none while nothing is to be carried.
+
+    `limit`: requests, WebSockets, ignored requests and TCP connections that are open at once, each kind by itself.
+    """
     if route.upstream is None:
         return {}
-    requests, upgrades = cluster_names(route.key)
-    return {
-        requests: _cluster(requests, f"rq_{route.key}", route.upstream),
-        upgrades: _cluster(upgrades, f"ws_{route.key}", route.upstream),
-    }
+    return {name: _cluster(name, route.upstream, limit) for name in needs(route)[CDS]}
 
 
-def _cluster(name: str, counter: str, upstream: Upstream) -> Document:
+def _cluster(name: str, upstream: Upstream, limit: int) -> Document:
     limits = {
-        "max_connections": CONNECTIONS_PER_PORT,
-        "max_requests": CONNECTIONS_PER_PORT,
+        # More connections than requests, so that the one too many is refused and does not wait for ever.
+        "max_connections": 2 * limit,
+        "max_requests": limit,
         "max_pending_requests": 1024,
         "max_retries": 64,
     }
-    return {
+    kind = name.partition("|")[0]
+    if kind == "tc":
+        limits["max_connections"] = limit
+    cluster: Document = {
         "name": name,
-        "alt_stat_name": counter,
+        "alt_stat_name": name.replace("|", "_"),
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": endpoint(name, {"socket_address": {"address": upstream.host, "port_value": upstream.port}}),
-        # Shorter than the five seconds after which common servers hang up, so that no request meets a closing door.
-        "typed_extension_protocol_options": http_options({"http_protocol_options": {}}, idle="4s"),
         "circuit_breakers": {"thresholds": [limits]},
         "upstream_connection_options": {
             "tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 10, "keepalive_probes": 3}
         },
         "per_connection_buffer_limit_bytes": BUFFER,
     }
+    if kind != "tc":
+        # Shorter than the five seconds after which common servers hang up: no request meets a closing door.
+        cluster["typed_extension_protocol_options"] = http_options({"http_protocol_options": {}}, idle="4s")
+    return cluster
 
 
 def endpoint(cluster: str, address: Mapping[str, Any]) -> Document:
@@ -119,33 +138,43 @@ def scope(route: Route, domain: str, *, https: bool = False, rev: int = 0) -> Do
 
 
 def _routes(route: Route) -> list[Document]:
+    key = route.key
     match route.state:
         case RouteState.LIVE:
-            requests, upgrades = cluster_names(route.key)
-            return [_carry("upgrades", upgrades, [_UPGRADE]), _carry("requests", requests, [])]
+            carried = [_carry("upgrades", f"ws|{key}", {**_ALL, "headers": [_UPGRADE]})]
+            carried += [_carry("requests", f"rq|{key}", _ALL)]
+            return [_carry("ignored", f"ig|{key}", match) for match in ignore.matches(route.ignore)] + carried
         case RouteState.STARTING | RouteState.CLOSING:
             return [
+                _answer("starting", pages.STARTING_PROBLEM, pages.PROBLEM, [_UPGRADE], retry_after=2),
+                _ask("starting", key, "/.podkeeper/", patience="0s"),
                 _answer("starting", pages.STARTING_PAGE, pages.HTML, [_BROWSER], retry_after=2),
                 _answer("starting", pages.STARTING_PROBLEM, pages.PROBLEM, [], retry_after=2),
             ]
         case RouteState.SLEEPING:
-            # Envoy answers sockets itself: the wake application speaks plain requests only.
+            # Envoy answers sockets itself: the guest application speaks plain requests only.
             return [
                 _answer("sleeping", pages.SLEEPING_PROBLEM, pages.PROBLEM, [_UPGRADE], retry_after=30),
-                {
-                    "name": "sleeping",
-                    "match": {"prefix": "/"},
-                    "route": {"cluster": WAKE, "timeout": "30s"},
-                    "request_headers_to_add": [header(pages.POD_HEADER, route.key)],
-                    "response_headers_to_add": [header(pages.GATEWAY_HEADER, "sleeping")],
-                },
+                _ask("sleeping", key, "/.podkeeper/", patience="0s"),
+                _ask("sleeping", key, "/", patience="30s"),
             ]
 
 
-def _carry(name: str, cluster: str, headers: list[Document]) -> Document:
+def _ask(name: str, key: str, prefix: str, patience: str) -> Document:
+    """A route to the guest application; without patience's end (0s) for streams that follow a start."""
     return {
         "name": name,
-        "match": {"prefix": "/", "headers": headers},
+        "match": {"prefix": prefix},
+        "route": {"cluster": WAKE, "timeout": patience, "idle_timeout": "0s"},
+        "request_headers_to_add": [header(pages.POD_HEADER, key)],
+        "response_headers_to_add": [header(pages.GATEWAY_HEADER, name)],
+    }
+
+
+def _carry(name: str, cluster: str, match: Document) -> Document:
+    return {
+        "name": name,
+        "match": match,
         "route": {
             "cluster": cluster,
             "timeout": "0s",
@@ -183,8 +212,3 @@ def answer_headers(what: str, retry_after: int | None = None, content_type: str 
 def header(name: str, value: str) -> Document:
     """A header that Envoy sets, whatever was there."""
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-
-
-def carrying(routes: Iterable[Route]) -> list[Route]:
-    """Those that have clusters, and so counters."""
-    return [route for route in routes if route.state in _CARRYING]

@@ -1,10 +1,11 @@
-"""The answer of a stopped pod: a page for browsers, a problem document for programs, on a unix socket for Envoy."""
+"""The back door: the application that answers in place of pods, on a unix socket for Envoy, and a plain first one."""
 
 import asyncio
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.requests import Request
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.gateway import pages
 
+GRACE_SECONDS = 0.5
+"""What is being answered when we stop may take this long."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -37,12 +40,13 @@ class _Server(uvicorn.Server):
 
 
 class WakeServer:
-    """Serves the wake application on `wake.sock` in this process."""
+    """Serves the guest application on `wake.sock` in this process; `stopped` is the guest until another is set."""
 
-    def __init__(self, path: Path, app: ASGIApp) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._app = app
         self._running: tuple[_Server, asyncio.Task[None]] | None = None
+        self._visits: set[asyncio.Task[Any]] = set()
+        self.guest: ASGIApp = stopped
 
     def start(self) -> None:
         """Listen; visitors who come before the first turn of the loop wait in the socket's queue."""
@@ -52,17 +56,40 @@ class WakeServer:
         self._path.chmod(0o600)
         listener.listen(1024)
         config = uvicorn.Config(
-            self._app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            self._answer,
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         server = _Server(config)
         self._running = (server, asyncio.create_task(server.serve(sockets=[listener]), name="wake"))
 
     async def stop(self) -> None:
-        """Stop listening; may be called when it never began."""
+        """Stop listening, and end the streams that are open; may be called when it never began."""
         if self._running is None:
             return
         server, task = self._running
         self._running = None
         server.should_exit = True
+        if self._visits:
+            await asyncio.wait(self._visits, timeout=GRACE_SECONDS)
+        for visit in self._visits:
+            visit.cancel()
         await task
         self._path.unlink(missing_ok=True)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits.add(visit)
+        try:
+            await self.guest(scope, receive, send)
+        except asyncio.CancelledError:
+            # Only `stop` does this, to a stream that goes on: it is ended as if it were complete.
+            with suppress(Exception):
+                await send({"type": "http.response.body", "more_body": False})
+        finally:
+            self._visits.discard(visit)

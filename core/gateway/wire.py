@@ -12,21 +12,26 @@ from typing import Any, cast
 
 import grpc
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
-from core.gateway.resources import CDS, SRDS, Document
+from core.gateway.resources import CDS, LDS, SRDS, Document
 
 _grpc = cast(Any, grpc)
 _discovery = cast(Any, discovery_pb2)
 _MESSAGES: dict[str, Any] = {
     CDS: cast(Any, cluster_pb2).Cluster,
     SRDS: cast(Any, scoped_route_pb2).ScopedRouteConfiguration,
+    LDS: cast(Any, listener_pb2).Listener,
 }
-_NAMED_IN_CLUSTERS: Any = http_protocol_options_pb2
-"""Imported so that the name in a cluster's options is known when it is read."""
+_NAMED: Any = (http_protocol_options_pb2, http_connection_manager_pb2, router_pb2, tcp_proxy_pb2)
+"""Imported so that the names in the options of clusters and listeners are known when they are read."""
 
 Message = Any
 Handler = Callable[[AsyncIterator[Message], Any], Awaitable[None]]

@@ -1,7 +1,7 @@
 """The hands of the house: a task for each row that is under way."""
 
 from core.launcher.launcher import Launcher
-from core.launcher.orders import devices
+from core.launcher.orders import Terms, devices, keepalive_token, listens
 from core.launcher.routes import routes_of
 
-__all__ = ["Launcher", "devices", "routes_of"]
+__all__ = ["Launcher", "Terms", "devices", "keepalive_token", "listens", "routes_of"]

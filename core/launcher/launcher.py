@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from core.engines.base import Engine, Instance
 from core.errors import PodError, Unavailable
 from core.gateway.base import Gateway, RouteState
-from core.idle import Evidence, Verdict
+from core.idle import Decision, Verdict
+from core.launcher.orders import Terms
 from core.launcher.routes import routes_of
 from core.launcher.start import Start, Superseded
 from core.launcher.words import how_it_ended, with_last_lines
-from core.model import Cause, Draft, Pod, Status, route_key
+from core.model import Cause, Draft, IdleAction, Pod, Status, route_key
 from core.progress import Board
 from core.store import Store
 
@@ -37,15 +38,14 @@ class Launcher:
         gateway: Gateway,
         board: Board,
         now: Callable[[], datetime],
-        patience: float = 1.0,
+        terms: Terms,
     ) -> None:
-        """`patience`: seconds before the first repetition of something that failed; doubled each time, up to 30."""
         self._store = store
         self._engine = engine
         self._gateway = gateway
         self._board = board
         self._now = now
-        self._patience = patience
+        self._terms = terms
         self._worker = secrets.token_hex(6)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -61,8 +61,8 @@ class Launcher:
         """Carry a row on that is under way, in a task of its own."""
         self._take(pod, self._carry)
 
-    def retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
-        """Stop a running pod for idleness, unless a last look, with its door already closed, finds it in use.
+    def retire(self, pod: Pod, look: Callable[[Pod], Awaitable[Verdict]]) -> None:
+        """End a running pod's run, if a last look, with its door already closed, still says so.
 
         Not while something else is done to it: somebody was faster than whoever decided.
         """
@@ -70,9 +70,34 @@ class Launcher:
             return
 
         async def work(pod: Pod) -> None:
-            await self._retire(pod, verdict, look)
+            await self._retire(pod, look)
 
         self._take(pod, work)
+
+    async def reroute(self, pod: Pod, remove: tuple[str, ...] = ()) -> None:
+        """Make the gateway carry what a running pod's row says, and no more what is in `remove` (route keys).
+
+        Waits until it does; InvalidInput or Unavailable as `Gateway.apply`.
+        """
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def work(pod: Pod) -> None:
+            try:
+                current = await self._store.pod(pod.id)
+                if current is None or current.run != pod.run:
+                    raise Superseded
+                if current.status.under_way:
+                    await self._carry(current)
+                elif current.status is Status.RUNNING:
+                    await self._gateway.apply(routes_of(current), remove)
+            except PodError as error:
+                outcome.set_exception(error)
+            finally:
+                if not outcome.done():
+                    outcome.set_result(None)
+
+        self._take(pod, work)
+        await outcome
 
     def collapse(self, pod: Pod, instance: Instance | None) -> None:
         """Clear up after a running pod whose instance has ended (None: has vanished)."""
@@ -162,7 +187,7 @@ class Launcher:
 
     async def _start(self, pod: Pod) -> None:
         try:
-            await Start(self._store, self._engine, self._gateway, self._board, self._now).run(pod)
+            await Start(self._store, self._engine, self._gateway, self._board, self._now, self._terms).run(pod)
         except PodError as error:
             await self._fail(pod, str(error))
         except Superseded:
@@ -184,6 +209,8 @@ class Launcher:
         await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF)
 
     async def _stop(self, pod: Pod) -> None:
+        if pod.cause is Cause.PERSON:
+            await self._drain(pod)
         try:
             await self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
         except Unavailable as error:
@@ -192,8 +219,24 @@ class Launcher:
         await self._close_routes(pod)
         await self._settle(pod, Status.EXITED, "pod.exited", pod.reason or "stopped", pod.cause)
 
+    async def _drain(self, pod: Pod) -> None:
+        """Let what is in flight finish, for as long as the settings allow, while nothing new comes in."""
+        routes = routes_of(pod, RouteState.CLOSING)
+        keys = {route.key for route in routes}
+        try:
+            async with asyncio.timeout(self._terms.drain.total_seconds()):
+                await self._gateway.apply(routes)
+                while await self._in_flight(keys):  # noqa: ASYNC110 - Envoy's counters ring no bell
+                    await asyncio.sleep(0.2)
+        except (TimeoutError, PodError):
+            log.info("pod %s: stopping it although not everything in flight has finished", pod.id)
+
+    async def _in_flight(self, keys: set[str]) -> bool:
+        ports = (await self._gateway.traffic()).ports
+        return any(ports[key].in_flight for key in keys & ports.keys())
+
     async def _terminate(self, pod: Pod) -> None:
-        keys = [route_key(pod.id, port) for port in pod.spec.http_ports]
+        keys = [route_key(pod.id, port) for port in pod.watched]
         try:
             await self._gateway.apply((), keys)
         except Unavailable as error:
@@ -202,41 +245,44 @@ class Launcher:
         await self._insist(pod, "close the address of", lambda: self._gateway.apply((), keys))
         await self._settle(pod, Status.TERMINATED, "pod.terminated", pod.reason or "terminated", pod.cause)
 
-    async def _retire(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> None:
+    async def _retire(self, pod: Pod, look: Callable[[Pod], Awaitable[Verdict]]) -> None:
         pod = await self._current(pod, Status.RUNNING)
         try:
-            moved = await self._close_door(pod, verdict, look)
+            moved = await self._close_door(pod, look)
         except Unavailable as error:
             log.warning("pod %s: not stopped: %s", pod.id, error)
             moved = None
         if moved is None:
             await self._reopen(pod)
             return
-        log.info("pod %s (%s): stopping it, %s", pod.id, pod.name, verdict.reason)
+        log.info("pod %s (%s): %s, %s", pod.id, pod.name, moved.status, moved.reason)
         self._board.ring(pod.id)
-        await self._stop(moved)
+        await (self._terminate if moved.status is Status.TERMINATING else self._stop)(moved)
 
-    async def _close_door(self, pod: Pod, verdict: Verdict, look: Callable[[Pod], Awaitable[Evidence]]) -> Pod | None:
-        """STOPPING, when the last look finds silence; None when it finds use, or cannot see."""
+    async def _close_door(self, pod: Pod, look: Callable[[Pod], Awaitable[Verdict]]) -> Pod | None:
+        """On its way to its end, when the last look finds silence; None when it finds use, or cannot see."""
         await self._gateway.apply(routes_of(pod, RouteState.CLOSING))
-        evidence = await look(pod)
-        if evidence.in_use or evidence.missing:
+        verdict = await look(pod)
+        if verdict.decision is not Decision.STOP:
             return None
-        draft = Draft(kind="pod.idle_stop", actor="reaper", via="reaper", data={"reason": verdict.reason})
+        data = {"reason": verdict.reason, "action": verdict.action, "by_lifetime": verdict.by_lifetime}
         moved = await self._store.move(
             pod.id,
             pod.run,
             {Status.RUNNING},
-            Status.STOPPING,
+            Status.TERMINATING if verdict.action is IdleAction.TERMINATE else Status.STOPPING,
             self._now(),
-            draft,
+            Draft(kind="pod.idle_stop", actor="reaper", via="reaper", data=data),
+            # A promise or a sign of life that came after the look counts, except against the end of its life.
+            same={} if verdict.by_lifetime else {"keep_until": pod.keep_until, "heartbeat_at": pod.heartbeat_at},
             reason=verdict.reason,
             cause=Cause.IDLE,
             worker=self._worker,
             lease_until=self._now() + LEASE,
         )
         if moved is None:
-            raise Superseded
+            # Either that, or it is another's now, which the way back finds out.
+            return None
         return moved
 
     async def _reopen(self, pod: Pod) -> None:
@@ -246,7 +292,7 @@ class Launcher:
                 return await self._gateway.apply(routes_of(await self._current(pod, Status.RUNNING)))
             except Unavailable as error:
                 log.warning("pod %s: its door cannot be opened again yet: %s", pod.id, error)
-            await asyncio.sleep(self._patience)
+            await asyncio.sleep(self._terms.patience)
 
     async def _collapse(self, pod: Pod, instance: Instance | None) -> None:
         reason = await with_last_lines(how_it_ended(instance), self._engine, pod)
@@ -281,7 +327,7 @@ class Launcher:
         )
         if moved is None:
             raise Superseded
-        await self._store.forget_traffic([route_key(pod.id, port) for port in pod.spec.http_ports])
+        await self._store.forget_readings([route_key(pod.id, port) for port in pod.watched])
         log.info("pod %s (%s): %s, %s", pod.id, pod.name, to, reason.splitlines()[0])
         self._board.ring(pod.id)
 
@@ -306,4 +352,4 @@ class Launcher:
                     draft = Draft(kind="pod.stop_failed", actor="worker", via="worker", data={"reason": reason})
                     await self._store.record(pod.id, pod.workspace, pod.run, draft, self._now())
                     self._board.ring(pod.id)
-            await asyncio.sleep(min(30.0, self._patience * 2 ** min(failures - 1, 10)))
+            await asyncio.sleep(min(30.0, self._terms.patience * 2 ** min(failures - 1, 10)))

@@ -1,11 +1,27 @@
 """What is decided for one run before the engine is asked: address, devices, credential, environment."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from core.engines.base import Engine, Order
 from core.errors import NoCapacity
 from core.model import Gpu, GpuRequest, Pod, registry_of
 from core.store import Store
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the settings say about starting and stopping."""
+
+    patience: float = 1.0
+    """Seconds before the first repetition of something that failed; doubled each time, up to 30."""
+    drain: timedelta = timedelta(seconds=10)
+    """How long what is in flight may take to finish when a person stops a pod."""
+    tcp_ports: Sequence[int] = ()
+    """Ports that the gateway has to give to TCP ports of pods."""
+    keepalive_port: int = 8701
+    """Where pods reach the keep-alive address, on their own network."""
 
 
 def devices(request: GpuRequest, gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
@@ -35,7 +51,7 @@ def _inventory(gpus: Sequence[Gpu]) -> str:
     return "this engine has " + ", ".join(f"{n} × {kind}" for kind, n in counts.items())
 
 
-async def make_order(pod: Pod, store: Store, engine: Engine, *, keep_claims: bool) -> Order:
+async def make_order(pod: Pod, store: Store, engine: Engine, terms: Terms, *, keep_claims: bool) -> Order:
     """Claim what the run needs; `keep_claims`: an instance of this run is there already and keeps what it has.
 
     Fails with NoCapacity when the devices or the addresses are all taken.
@@ -59,8 +75,40 @@ async def make_order(pod: Pod, store: Store, engine: Engine, *, keep_claims: boo
         address=address[0] if address else None,
         gpus=gpus,
         credential=await store.credential(registry_of(pod.spec.image)),
-        environment=environment(pod, len(gpus)),
+        environment=environment(pod, len(gpus), await keepalive_url(pod.id, store, engine, terms)),
     )
+
+
+async def listens(pod: Pod, store: Store, terms: Terms) -> dict[int, int]:
+    """The gateway's ports for its TCP ports: those it has, and more where it has too few; none where there are none.
+
+    What it holds and does not need is given back. NoCapacity when they are all taken.
+    """
+    wanted = pod.spec.tcp_ports if terms.tcp_ports else ()
+    if not wanted and not pod.listens:
+        return {}
+    kept = {port: listen for port, listen in pod.listens.items() if port in wanted}
+    candidates = [*kept.values(), *(port for port in terms.tcp_ports if port not in kept.values())]
+    claimed = await store.claim(pod.id, "tcp", [str(port) for port in candidates], len(wanted))
+    if claimed is None:
+        raise NoCapacity(
+            "All TCP ports of PODKEEPER_TCP_PORTS are taken. Terminate a pod with TCP ports, or widen the range."
+        )
+    free = iter([int(port) for port in claimed if int(port) not in kept.values()])
+    return {port: kept[port] if port in kept else next(free) for port in wanted}
+
+
+async def keepalive_url(pod_id: str, store: Store, engine: Engine, terms: Terms) -> str | None:
+    """Where the pod can say that it is in use; None where it could not reach us."""
+    inside = await engine.inside()
+    if inside is None:
+        return None
+    return f"http://{inside}:{terms.keepalive_port}/keepalive/{keepalive_token(pod_id, store)}"
+
+
+def keepalive_token(pod_id: str, store: Store) -> str:
+    """Names a pod, and cannot be guessed; it is good for this one thing."""
+    return f"{pod_id}-{store.sign('keepalive', pod_id)}"
 
 
 async def _claim_gpus(pod: Pod, request: GpuRequest, store: Store, engine: Engine) -> tuple[str, ...]:
@@ -76,7 +124,7 @@ async def _claim_gpus(pod: Pod, request: GpuRequest, store: Store, engine: Engin
     return claimed
 
 
-def environment(pod: Pod, gpus: int) -> dict[str, str]:
+def environment(pod: Pod, gpus: int, keepalive: str | None) -> dict[str, str]:
     """The pod's variables: the person's, then those that images made for RunPod expect (RunPod's documented names)."""
     ours = {
         "PODKEEPER_POD_ID": pod.id,
@@ -84,6 +132,8 @@ def environment(pod: Pod, gpus: int) -> dict[str, str]:
         "RUNPOD_CPU_COUNT": f"{max(1, round(pod.spec.cpu))}",
         "RUNPOD_GPU_COUNT": str(gpus),
     }
+    if keepalive is not None:
+        ours["PODKEEPER_KEEPALIVE_URL"] = keepalive
     if pod.spec.network_volume is not None:
         ours["RUNPOD_VOLUME_ID"] = pod.spec.network_volume
     return {**pod.spec.env, **ours}

@@ -9,10 +9,10 @@ from typing import Any
 from core.engines.base import Engine, Order, Step
 from core.errors import PodFailed, Unavailable
 from core.gateway.base import Gateway, RouteState
-from core.launcher.orders import make_order
+from core.launcher.orders import Terms, listens, make_order
 from core.launcher.routes import routes_of
 from core.launcher.words import how_it_ended
-from core.model import Draft, Pod, Progress, Ready, Stage, Status, Upstream, route_key
+from core.model import Draft, Pod, Progress, Reading, Ready, Stage, Status, Upstream, route_key
 from core.progress import Board
 from core.store import Store
 from core.units import format_duration
@@ -29,22 +29,26 @@ class Start:
     """One run of one pod; not used twice."""
 
     def __init__(
-        self, store: Store, engine: Engine, gateway: Gateway, board: Board, now: Callable[[], datetime]
+        self, store: Store, engine: Engine, gateway: Gateway, board: Board, now: Callable[[], datetime], terms: Terms
     ) -> None:
         self._store = store
         self._engine = engine
         self._gateway = gateway
         self._board = board
         self._now = now
+        self._terms = terms
 
     async def run(self, pod: Pod) -> None:
         """Carry the pod to RUNNING. PodError: it failed, and something may be left on the engine. Superseded: leave."""
         self._show(pod, Stage.PULL, "preparing")
+        ports = await listens(pod, self._store, self._terms)
+        if ports != pod.listens:
+            pod = await self._save(pod, listens=ports)
         await self._gateway.apply(routes_of(pod, RouteState.STARTING))
         there = await self._engine.inspect(pod)
         if there is None:
             await self._engine.stop(pod, grace=10)
-        order = await make_order(pod, self._store, self._engine, keep_claims=there is not None)
+        order = await make_order(pod, self._store, self._engine, self._terms, keep_claims=there is not None)
         if order.gpus != pod.gpus:
             pod = await self._save(pod, gpus=order.gpus)
         pod = await self._on_engine(pod, order.model_copy(update={"pod": pod}))
@@ -52,7 +56,8 @@ class Start:
         await self._gateway.apply(routes_of(pod, RouteState.LIVE))
         await self._through_gateway(pod)
         await self._count_from_here(pod)
-        await self._move(pod, Status.RUNNING, "pod.running", ready_at=self._now(), last_active_at=self._now())
+        now = self._now()
+        await self._move(pod, Status.RUNNING, "pod.running", ready_at=now, last_active_at=now)
 
     async def _on_engine(self, pod: Pod, order: Order) -> Pod:
         stage = Stage.PULL
@@ -115,13 +120,15 @@ class Start:
 
     async def _count_from_here(self, pod: Pod) -> None:
         """Our own probe was counted; use is counted from after it. Unreadable counters only mean a later first look."""
-        keys = {route_key(pod.id, port): pod.run for port in pod.spec.http_ports}
         try:
-            await self._store.save_traffic(keys, await self._gateway.traffic())
+            traffic = await self._gateway.traffic()
         except Unavailable:
             return
+        keys = [key for port in pod.watched if (key := route_key(pod.id, port)) in traffic.ports]
+        found = {key: Reading(generation=traffic.generation, traffic=traffic.ports[key]) for key in keys}
+        await self._store.save_readings(found)
 
-    async def _save(self, pod: Pod, **changes: object) -> Pod:
+    async def _save(self, pod: Pod, **changes: Any) -> Pod:
         saved = await self._store.amend(pod.id, pod.run, {pod.status}, **changes)
         if saved is None:
             raise Superseded

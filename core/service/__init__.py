@@ -1,10 +1,28 @@
 """The one door: what every face may ask of the core."""
 
 from core.service.door import Services
+from core.service.keeping import Keeping, Why
 from core.service.people import People
 from core.service.pods import PodService, PortUrl
+from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.request import StartRequest
 from core.service.volumes import Volumes
+from core.service.waking import Sleeper, Stride, TooOften, Waking
 
-__all__ = ["People", "PodService", "PortUrl", "Registries", "Services", "StartRequest", "Volumes"]
+__all__ = [
+    "Keeping",
+    "People",
+    "PodService",
+    "PortUrl",
+    "Ports",
+    "Registries",
+    "Services",
+    "Sleeper",
+    "StartRequest",
+    "Stride",
+    "TooOften",
+    "Volumes",
+    "Waking",
+    "Why",
+]

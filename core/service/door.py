@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from core.service.keeping import Keeping
 from core.service.people import People
 from core.service.pods import PodService
+from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.volumes import Volumes
+from core.service.waking import Waking
 from core.templates import Catalog
 
 
@@ -14,6 +17,9 @@ class Services:
     """All that a face needs; a face builds none of it and reaches behind none of it."""
 
     pods: PodService
+    keeping: Keeping
+    ports: Ports
+    waking: Waking
     volumes: Volumes
     registries: Registries
     people: People

@@ -2,19 +2,20 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from core.engines.base import Engine
-from core.errors import Conflict, InvalidInput
+from core.errors import InvalidInput
 from core.gateway.base import Gateway
+from core.idle import forecast
 from core.launcher import Launcher, devices
-from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, Role, Status, Update
-from core.policy import check_name, may_do, may_touch
+from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, PortModel, Role, Status, Update
+from core.policy import check_name, may_do, may_touch, moved_on
 from core.progress import Board
 from core.service.find import find
-from core.service.request import StartRequest
+from core.service.request import StartRequest, with_secrets
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
 from core.store import Store
@@ -23,12 +24,16 @@ from core.templates import Catalog
 
 ID_LENGTH = 14
 LIVE = frozenset(Status) - {Status.TERMINATED}
+_OF_ONE_RUN = (
+    *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
+    *("keep_until", "kept_by", "warned_at", "proposed_at"),
+)
 MOST_LOG = 256_000
 """A pod may print lines of any length, and whoever shows them works on them in one go."""
 
 
 class PortUrl(Frozen):
-    """A declared port with its web address; None for a port that has none."""
+    """A declared port with its address; None for one that has none now."""
 
     port: str
     """As declared: `8080/http`."""
@@ -76,44 +81,52 @@ class PodService:
         if request.network_volume is not None:
             volume = await self._volumes.get(caller, request.network_volume)
             spec = spec.model_copy(update={"network_volume": volume.id})
-        await self._possible(spec)
-        now = self._now()
-        pod = Pod(
-            id=new_id(),
-            workspace=caller.workspace,
-            name=request.name or "",
-            owner=caller.person,
-            owner_name=caller.name,
-            via=caller.via,
-            spec=spec,
-            stoppable=spec.network_volume is None or self._settings.network_volume_stop == "allow",
-            status=Status.PROVISIONING,
-            created_at=now,
-            started_at=now,
-            changed_at=now,
-        )
-        return await self._add(caller, pod, stem=None if request.name is not None else spec.template)
+        return await self._new(caller, with_secrets(spec), request.name)
+
+    async def again(self, caller: Caller, reference: str) -> Pod:
+        """Start it again however it ended: resume it, or make a terminated one anew, from what is recorded of it.
+
+        A new pod has the name of the old one and another address; what was on its network volume is there, what was
+        on its volume disk is not. NotFound, Forbidden, and whatever `resume` and `start` fail with.
+        """
+        pod = await self.get(caller, reference)
+        if pod.status is not Status.TERMINATED:
+            return await self.resume(caller, pod.id)
+        if pod.spec.network_volume is not None:
+            await self._volumes.get(caller, pod.spec.network_volume)
+        return await self._new(caller, with_secrets(pod.spec), pod.name)
 
     async def stop(self, caller: Caller, reference: str) -> Pod:
-        """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off."""
-        pod = await self._may(caller, reference, Action.STOP)
+        """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off.
+
+        What is in flight on its ports may finish first, for `PODKEEPER_DRAIN`.
+        """
+        pod = await self.may(caller, reference, Action.STOP)
         return await self._act(caller, pod, Action.STOP, Status.STOPPING, reason=f"stopped by {caller.name}")
 
     async def resume(self, caller: Caller, reference: str) -> Pod:
         """Start a stopped or failed pod again, with its volume disk and a fresh container disk, at the same address."""
-        pod = await self._may(caller, reference, Action.RESUME)
+        pod = await self.may(caller, reference, Action.RESUME)
         await self._possible(pod.spec)
         return await self._act(caller, pod, Action.RESUME, Status.PROVISIONING, limit=self._settings.max_pods_per_user)
 
+    async def wake(self, pod: Pod) -> Pod:
+        """As `resume`, because somebody visits its address; whether that may start it is for `Waking` to say."""
+        visitor = Caller(person="visitor", name="a visitor", workspace=pod.workspace, via="wake")
+        may_do(pod, Action.RESUME)
+        await self._possible(pod.spec)
+        limit = self._settings.max_pods_per_user
+        return await self._act(visitor, pod, Action.RESUME, Status.PROVISIONING, limit=limit, kind="pod.woken")
+
     async def restart(self, caller: Caller, reference: str) -> Pod:
         """Stop and start it in one go; its container disk is lost."""
-        pod = await self._may(caller, reference, Action.RESTART)
+        pod = await self.may(caller, reference, Action.RESTART)
         await self._engine.check()
         return await self._act(caller, pod, Action.RESTART, Status.STARTING)
 
     async def terminate(self, caller: Caller, reference: str) -> Pod:
         """Delete it for good, its container disk and its volume disk with it. A network volume stays."""
-        pod = await self._may(caller, reference, Action.TERMINATE)
+        pod = await self.may(caller, reference, Action.TERMINATE)
         reason = f"terminated by {caller.name}"
         return await self._act(caller, pod, Action.TERMINATE, Status.TERMINATING, reason=reason)
 
@@ -202,26 +215,55 @@ class PodService:
         """How the pod's owner is known to a face (`slack`: `team:user`); None when that face does not know them."""
         return await self._store.identity(pod.owner, kind)
 
+    def secrets(self, caller: Caller, pod: Pod) -> Mapping[str, str]:
+        """What was made up for the pod to let its owner in (a token, a password), by variable; only its owner is told.
+
+        Empty for anybody else, an admin too.
+        """
+        if caller.person != pod.owner:
+            return {}
+        return {name: pod.spec.env[name] for name in pod.spec.generated if name in pod.spec.env}
+
     def urls(self, pod: Pod) -> tuple[PortUrl, ...]:
         """Its declared ports, in order."""
-        return tuple(
-            PortUrl(port=str(p), url=self._gateway.url(pod.id, p.number) if p.protocol == "http" else None)
-            for p in pod.spec.ports
-        )
+        return tuple(PortUrl(port=str(p), url=self._url(pod, p)) for p in pod.spec.ports)
+
+    def _url(self, pod: Pod, port: PortModel) -> str | None:
+        if port.protocol == "http":
+            return self._gateway.url(pod.id, port.number)
+        listen = pod.listens.get(port.number)
+        return None if listen is None else self._gateway.tcp_url(listen)
 
     def stops_at(self, pod: Pod) -> datetime | None:
         """When silence from now on would stop it; None when nothing would."""
-        timeout = pod.spec.idle.timeout
-        if pod.status is not Status.RUNNING or pod.last_active_at is None or not timeout or not pod.spec.http_ports:
-            return None
-        return pod.last_active_at + timeout
+        return forecast(pod, self._now()) if pod.status is Status.RUNNING else None
+
+    async def _new(self, caller: Caller, spec: PodSpec, name: str | None) -> Pod:
+        await self._possible(spec)
+        now = self._now()
+        pod = Pod(
+            id=new_id(),
+            workspace=caller.workspace,
+            name=name or "",
+            owner=caller.person,
+            owner_name=caller.name,
+            via=caller.via,
+            spec=spec,
+            stoppable=spec.network_volume is None or self._settings.network_volume_stop == "allow",
+            status=Status.PROVISIONING,
+            created_at=now,
+            started_at=now,
+            changed_at=now,
+        )
+        return await self._add(caller, pod, stem=None if name is not None else spec.template)
 
     async def _possible(self, spec: PodSpec) -> None:
         await self._engine.check()
         if spec.gpu is not None:
             devices(spec.gpu, await self._engine.gpus())
 
-    async def _may(self, caller: Caller, reference: str, action: Action) -> Pod:
+    async def may(self, caller: Caller, reference: str, action: Action) -> Pod:
+        """The pod, if the caller may do this to it now: NotFound, Forbidden or Conflict says why not."""
         pod = await self.get(caller, reference)
         may_do(pod, action)
         return pod
@@ -244,12 +286,13 @@ class PodService:
         *,
         reason: str | None = None,
         limit: int | None = None,
+        kind: str | None = None,
     ) -> Pod:
         """Compare-and-set the row and hand it to the launcher; a start that is under way is broken off first."""
         anew: dict[str, Any] = {}
         if action in (Action.RESUME, Action.RESTART):
             # Not `ref`: it names what a failed restart must remove before anything may be called ended.
-            anew = dict.fromkeys(("ready_at", "last_active_at", "ended_at"))
+            anew = dict.fromkeys(_OF_ONE_RUN)
             anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
         moved = await self._store.move(
             pod.id,
@@ -257,14 +300,14 @@ class PodService:
             {pod.status},
             to,
             self._now(),
-            self._draft(caller, f"pod.{action}"),
+            self._draft(caller, kind or f"pod.{action}"),
             limit=limit,
             reason=reason,
             cause=Cause.PERSON,
             **anew,
         )
         if moved is None:
-            raise Conflict(f"{pod.name} was changed by somebody else just now. Look at it again and repeat if needed.")
+            raise moved_on(pod)
         self._board.ring(pod.id)
         self._launcher.carry(moved)
         return moved

@@ -1,13 +1,14 @@
 """What a person may say when starting a pod, and how it becomes a spec."""
 
+import secrets
 from collections.abc import Mapping
 
 from pydantic import Field
 
 from core.errors import InvalidInput
-from core.model import Frozen, GpuRequest, IdleRule, PodSpec, Template
-from core.policy import check_env
-from core.units import parse_bytes, parse_duration, shorten
+from core.model import Frozen, GpuRequest, IdleRule, Ignore, PodSpec, Template, Wake
+from core.policy import check_env, check_ignore
+from core.units import format_duration, parse_bytes, parse_duration, shorten
 
 
 class StartRequest(Frozen):
@@ -28,6 +29,14 @@ class StartRequest(Frozen):
     env: Mapping[str, str] = Field(default_factory=dict, repr=False)
     idle: str | None = None
     """`30m`; `0` for never."""
+    warning: str | None = None
+    """How long before the idle stop its owner is told: `5m`; `0` for not at all."""
+    lifetime: str | None = None
+    """It is stopped after so long, whatever its traffic: `12h`; `0` for never."""
+    ignore: tuple[str, ...] = ()
+    """Requests that are no use, besides those of the template: `/health`, `agent:UptimeRobot`, `method:HEAD`."""
+    wake: str | None = None
+    """What a visit to its address does while it is stopped: `auto`, `button` or `off`."""
 
     def spec(self, template: Template) -> PodSpec:
         """The template's spec with these options in it; InvalidInput names the option at fault."""
@@ -47,9 +56,58 @@ class StartRequest(Frozen):
             changes["volume"] = None
         if self.env:
             changes["env"] = {**base.env, **check_env(dict(self.env))}
-        if self.idle is not None:
-            changes["idle"] = IdleRule(timeout=parse_duration(self.idle, "idle"))
+        changes["idle"] = self._idle(base.idle)
+        if self.lifetime is not None:
+            changes["max_lifetime"] = parse_duration(self.lifetime, "lifetime") or None
+        if self.wake is not None:
+            changes["wake"] = _wake(self.wake)
         return base.model_copy(update=changes)
+
+    def _idle(self, base: IdleRule) -> IdleRule:
+        timeout = base.timeout if self.idle is None else parse_duration(self.idle, "idle")
+        warning = min(base.warning, timeout / 2) if self.idle is not None and timeout else base.warning
+        if self.warning is not None:
+            warning = parse_duration(self.warning, "warning")
+            if timeout and warning > timeout:
+                raise InvalidInput(
+                    f"warning: {format_duration(warning)} is longer than the idle timeout, {format_duration(timeout)}. "
+                    "Give a shorter one, or 0 for none."
+                )
+        ignore = _ignore(base.ignore, self.ignore)
+        return base.model_copy(update={"timeout": timeout, "warning": warning, "ignore": ignore})
+
+
+def with_secrets(spec: PodSpec) -> PodSpec:
+    """The spec with a fresh token for each variable that asks for one."""
+    if not spec.generated:
+        return spec
+    made = {name: secrets.token_urlsafe(24) for name in spec.generated if not spec.env.get(name)}
+    return spec.model_copy(update={"env": {**spec.env, **made}})
+
+
+def _wake(text: str) -> Wake:
+    try:
+        return Wake(text.strip().lower())
+    except ValueError:
+        raise InvalidInput(f"wake: {shorten(text)!r} is not allowed. Write auto, button or off.") from None
+
+
+def _ignore(base: Ignore, more: tuple[str, ...]) -> Ignore:
+    if not more:
+        return base
+    found: dict[str, list[str]] = {"paths": [*base.paths], "agents": [*base.agents], "methods": [*base.methods]}
+    for rule in more:
+        kind, colon, value = rule.partition(":")
+        if rule.startswith("/"):
+            found["paths"].append(rule.rstrip("/") or "/")
+        elif colon and value.strip() and kind in ("agent", "method"):
+            found[f"{kind}s"].append(value.strip().upper() if kind == "method" else value.strip())
+        else:
+            raise InvalidInput(
+                f"ignore: {shorten(rule)!r} is not a rule. Write a path such as /health, agent:UptimeRobot or "
+                "method:HEAD."
+            )
+    return check_ignore(Ignore(**{name: tuple(dict.fromkeys(rules)) for name, rules in found.items()}))
 
 
 def _cpu(text: str) -> float:

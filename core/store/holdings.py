@@ -1,25 +1,27 @@
 """Claims and counters in the store: what a pod holds for itself alone, and what was last counted on its ports."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from itertools import islice
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict
-from core.model import PortTraffic, Status, Traffic
+from core.model import Reading, Status
 from core.store.rows import Topic
 from core.store.tables import claims, pods
-from core.store.tables import traffic as readings
+from core.store.tables import traffic as table
 from core.store.whole import whole
 from core.units import shorten
 
 
 class Claims(Topic):
-    """Exclusive things: addresses, GPUs."""
+    """Exclusive things: addresses, GPUs, TCP ports of the gateway."""
 
     @whole
     async def claim(self, pod_id: str, kind: str, candidates: Iterable[str], count: int) -> tuple[str, ...] | None:
-        """The first `count` free candidates of `kind` (`address`, `gpu`), now held by the pod; None when too few.
+        """The first `count` free candidates of a kind (`address`, `gpu`, `tcp`), now held by the pod; None if too few.
 
         All it already holds of that kind are given back first. Conflict when the pod is at rest (EXITED, ERROR,
         TERMINATED) or gone: whoever asks has lost a race, and nobody would give the things back.
@@ -49,47 +51,57 @@ class Claims(Topic):
 
 
 class Counters(Topic):
-    """What was counted at the last look."""
+    """What is remembered of pod ports from look to look.
+
+    Kept in memory as well: only the process that leads reads and writes it, each tick.
+    """
+
+    _known: dict[str, Reading] | None = None
 
     @whole
-    async def save_traffic(self, run_of: Mapping[str, int], traffic: Traffic) -> None:
-        """Remember this reading for the keys in `run_of` (pod port -> run); only rows that changed are written.
-
-        What is not in the reading stays as it was.
-        """
-        new = {
-            key: (run_of[key], traffic.generation, reading)
-            for key, reading in sorted(traffic.ports.items())
-            if key in run_of
-        }
+    async def save_readings(self, readings: Mapping[str, Reading]) -> None:
+        """Remember these, by pod port; only what differs from what is known is written, the rest stays as it was."""
         known = await self._readings()
-        rows = [
-            {"key": key, "run": run, "generation": generation, "reading": reading}
-            for key, (run, generation, reading) in new.items()
-            if known.get(key) != (run, generation, reading)
-        ]
-        if not rows:
+        changed = {key: reading for key, reading in sorted(readings.items()) if known.get(key) != reading}
+        if not changed:
             return
-        put = self._db.insert(readings)
-        fresh = {name: put.excluded[name] for name in ("run", "generation", "reading")}
-        async with self._db.write() as conn:
-            await conn.execute(put.on_conflict_do_update(index_elements=[readings.c.key], set_=fresh), rows)
+        put = self._db.insert(table)
+        fresh = put.on_conflict_do_update(index_elements=[table.c.key], set_={"reading": put.excluded.reading})
+        async with self._writing() as conn:
+            await conn.execute(fresh, [{"key": key, "reading": reading} for key, reading in changed.items()])
+        known.update(changed)
 
     @whole
-    async def seen_traffic(self) -> Mapping[str, tuple[str, PortTraffic]]:
-        """Pod port -> generation and reading of the last look that had it."""
-        return {key: (generation, reading) for key, (_, generation, reading) in (await self._readings()).items()}
+    async def readings(self) -> Mapping[str, Reading]:
+        """Pod port -> what is remembered of it."""
+        return dict(await self._readings())
 
     @whole
-    async def forget_traffic(self, keys: Collection[str]) -> None:
-        """Drop what was counted on these pod ports, of pods that ended. What is not there is forgotten already."""
-        if keys:
+    async def forget_readings(self, keys: Collection[str]) -> None:
+        """Drop these pod ports, of pods that ended. What is not there is forgotten already."""
+        if not keys:
+            return
+        known = await self._readings()
+        async with self._writing() as conn:
+            await conn.execute(table.delete().where(table.c.key.in_(keys)))
+        for key in keys:
+            known.pop(key, None)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncGenerator[AsyncConnection]:
+        """Whether a transaction that broke was written nobody knows, so then the table is read anew."""
+        try:
             async with self._db.write() as conn:
-                await conn.execute(readings.delete().where(readings.c.key.in_(keys)))
+                yield conn
+        except BaseException:
+            self._known = None
+            raise
 
-    async def _readings(self) -> dict[str, tuple[int, str, PortTraffic]]:
-        async with self._db.read() as conn:
-            return {row.key: (row.run, row.generation, row.reading) for row in await conn.execute(select(readings))}
+    async def _readings(self) -> dict[str, Reading]:
+        if self._known is None:
+            async with self._db.read() as conn:
+                self._known = {row.key: row.reading for row in await conn.execute(select(table))}
+        return self._known
 
 
 def _free(candidates: Iterable[str], taken: set[str]) -> Iterator[str]:

@@ -1,21 +1,22 @@
 """Pods in the store: the rules by which a row appears and changes."""
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, or_, select
+from sqlalchemy import bindparam, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, NotFound, QuotaExceeded
 from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, Status
-from core.store.rows import POD, Topic, changed, pod_of, pod_row, write_event
-from core.store.tables import LIVE, UtcDateTime, claims, people, pods, volumes
+from core.store.holdings import Counters
+from core.store.rows import POD, changed, pod_of, pod_row, write_event
+from core.store.tables import LIVE, UtcDateTime, claims, people, pods, traffic, volumes
 from core.store.whole import whole
 from core.units import shorten
 
 
-class Pods(Topic):
+class Pods(Counters):
     """The pods' part of the store."""
 
     @whole
@@ -57,30 +58,45 @@ class Pods(Topic):
         /,
         *,
         limit: int | None = None,
+        same: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Pod | None:
         """Compare-and-set: when the row is in one of `expect` and at `run`, change it; None when it was not.
 
+        `same`: Pod fields that must still have these values as well.
+
         Writes `to`, `changes` (Pod field names; `run` for a new one), changed_at=now and the event in one
         transaction. The event carries the status and the run as they are afterwards.
         `limit`: as in `add_pod`, checked in the same transaction (for resume). Releases the pod's claims (`claim`)
-        when `to` is EXITED, ERROR or TERMINATED.
+        when `to` is EXITED, ERROR or TERMINATED; those of TCP ports only with the last.
         """
         values = changed(changes) | {"status": to, "changed_at": now}
         async with self._db.write() as conn:
-            moved = await _set(conn, pod_id, run, expect, values)
+            moved = await _set(conn, pod_id, run, expect, values, same)
             if moved is None:
                 return None
             if limit is not None:
                 await _within_limit(conn, moved, limit)
             if not to.holds_compute:
-                await conn.execute(claims.delete().where(claims.c.pod_id == pod_id))
+                # The gateway's ports are part of a pod's addresses, which outlive a stop.
+                kept = () if to is Status.TERMINATED else (claims.c.kind != "tcp",)
+                await conn.execute(claims.delete().where(claims.c.pod_id == pod_id, *kept))
             await _happened(conn, moved, draft, now)
             return moved
 
     @whole
-    async def amend(self, pod_id: str, run: int, expect: Collection[Status], /, **changes: Any) -> Pod | None:
-        """As `move` without a change of status and without an event: ref, upstreams, lease, last_active_at.
+    async def amend(
+        self,
+        pod_id: str,
+        run: int,
+        expect: Collection[Status],
+        /,
+        *,
+        told: tuple[Draft, datetime] | None = None,
+        same: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Pod | None:
+        """As `move` without a change of status: ref, upstreams, lease, promises; with an event only if `told`.
 
         last_active_at never goes back: the later one stays.
         """
@@ -91,7 +107,54 @@ class Pods(Topic):
             values["last_active_at"] = case((or_(known.is_(None), known < new), new), else_=known)
         async with self._db.write() as conn:
             # Compared again even when there is nothing to write: the answer says whether the row is still that one.
-            return await _set(conn, pod_id, run, expect, values or {"run": run})
+            amended = await _set(conn, pod_id, run, expect, values or {"run": run}, same)
+            if amended is not None and told is not None:
+                await _happened(conn, amended, *told)
+            return amended
+
+    @whole
+    async def saw_use(self, runs: Mapping[str, int], now: datetime) -> None:
+        """Use was seen now of these RUNNING pods, each in that run; what is in another run or status stays."""
+        if not runs:
+            return
+        seen = (
+            pods.update()
+            .where(pods.c.id == bindparam("pod"), pods.c.run == bindparam("in_run"), pods.c.status == Status.RUNNING)
+            .where(or_(pods.c.last_active_at.is_(None), pods.c.last_active_at < literal(now, UtcDateTime)))
+            .values(last_active_at=now)
+        )
+        async with self._db.write() as conn:
+            await conn.execute(seen, [{"pod": pod_id, "in_run": run} for pod_id, run in runs.items()])
+
+    @whole
+    async def beat(self, pod_id: str, now: datetime) -> bool:
+        """The pod itself says that it is in use; False when no such pod runs."""
+        said = pods.update().where(pods.c.id == pod_id, pods.c.status == Status.RUNNING).values(heartbeat_at=now)
+        async with self._db.write() as conn:
+            return (await conn.execute(said.returning(pods.c.id))).one_or_none() is not None
+
+    @whole
+    async def shift(self, gap: timedelta, fresh: Mapping[str, datetime] | None = None) -> None:
+        """The clock jumped by `gap`, or the machine slept for so long: that was neither use nor silence.
+
+        Moves what the silence of running pods is measured from; times that were promised stay. `fresh`: pods whose
+        last use was stamped near the jump, by nobody knows which clock, and when it was instead.
+        """
+        known = fresh or {}
+        moved = ("last_active_at", "heartbeat_at", "warned_at")
+        query = select(pods.c.id, *(pods.c[name] for name in moved)).where(pods.c.status == Status.RUNNING)
+        async with self._db.write() as conn:
+            for row in (await conn.execute(query)).mappings().all():
+                values = {name: row[name] + gap for name in moved if row[name] is not None}
+                if row["id"] in known:
+                    used = {"last_active_at": known[row["id"]], "heartbeat_at": known[row["id"]]}
+                    values |= {name: at for name, at in used.items() if name in values}
+                if values:
+                    await conn.execute(pods.update().where(pods.c.id == row["id"]).values(values))
+            for row in (await conn.execute(select(traffic))).all():
+                reading = row.reading.later(gap)
+                await conn.execute(traffic.update().where(traffic.c.key == row.key).values(reading=reading))
+        self._known = None
 
     @whole
     async def pod(self, pod_id: str) -> Pod | None:
@@ -124,10 +187,16 @@ class Pods(Topic):
 
 
 async def _set(
-    conn: AsyncConnection, pod_id: str, run: int, expect: Collection[Status], values: dict[str, Any]
+    conn: AsyncConnection,
+    pod_id: str,
+    run: int,
+    expect: Collection[Status],
+    values: dict[str, Any],
+    same: Mapping[str, Any] | None = None,
 ) -> Pod | None:
-    same = pods.update().where(pods.c.id == pod_id, pods.c.run == run, pods.c.status.in_(expect))
-    if (await conn.execute(same.values(values).returning(pods.c.id))).one_or_none() is None:
+    row = pods.update().where(pods.c.id == pod_id, pods.c.run == run, pods.c.status.in_(expect))
+    row = row.where(*(pods.c[name].is_not_distinct_from(value) for name, value in (same or {}).items()))
+    if (await conn.execute(row.values(values).returning(pods.c.id))).one_or_none() is None:
         return None
     return await _read(conn, pod_id)
 

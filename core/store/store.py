@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from core.store import migrations
 from core.store.database import Database
 from core.store.events import Events
-from core.store.holdings import Claims, Counters
+from core.store.holdings import Claims
 from core.store.lead import Leadership
 from core.store.people import People
 from core.store.pods import Pods
@@ -24,7 +24,7 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Pods, Claims, Events, Counters, Volumes, Registries):
+class Store(People, Pods, Claims, Events, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.
@@ -67,6 +67,10 @@ class Store(People, Pods, Claims, Events, Counters, Volumes, Registries):
         finally:
             await self._db.close()
 
+    def sign(self, purpose: str, text: str) -> str:
+        """40 hex digits that nobody without the key file can make of a text, for this purpose."""
+        return self._vault.sign(purpose, text)
+
     @whole
     async def lead(self) -> bool:
         """Become the one that leads on this database; False when another process does.
@@ -75,7 +79,10 @@ class Store(People, Pods, Claims, Events, Counters, Volumes, Registries):
         connection (a restart of the server, a broken network), and asked for anew. (PostgreSQL: a session advisory
         lock on a connection of its own; SQLite: `flock` on `<database file>.lock`.)
         """
-        return await self._leadership.take()
+        leads = await self._leadership.take()
+        if not leads:
+            self._known = None
+        return leads
 
 
 def _prepare(connection: Connection) -> str:

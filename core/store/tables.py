@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from core.model import PodSpec, PortTraffic, Upstream
+from core.model import PodSpec, Reading, Upstream
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -89,6 +89,13 @@ class UpstreamsJson(_Json):
     adapter = TypeAdapter(Mapping[int, Upstream])
 
 
+class PortsJson(_Json):
+    """Port number -> port number."""
+
+    cache_ok = True
+    adapter = TypeAdapter(Mapping[int, int])
+
+
 class NamesJson(_Json):
     """A tuple of strings."""
 
@@ -104,10 +111,10 @@ class DataJson(_Json):
 
 
 class ReadingJson(_Json):
-    """What was counted on one pod port."""
+    """What is remembered of one pod port."""
 
     cache_ok = True
-    adapter = TypeAdapter(PortTraffic)
+    adapter = TypeAdapter(Reading)
 
 
 metadata = MetaData(
@@ -176,6 +183,7 @@ pods = Table(
     Column("cause", Text),
     Column("ref", Text),
     Column("upstreams", UpstreamsJson, nullable=False),
+    Column("listens", PortsJson, nullable=False, server_default="{}"),
     Column("gpus", NamesJson, nullable=False),
     Column("worker", Text),
     Column("lease_until", UtcDateTime),
@@ -183,6 +191,11 @@ pods = Table(
     Column("started_at", UtcDateTime),
     Column("ready_at", UtcDateTime),
     Column("last_active_at", UtcDateTime),
+    Column("heartbeat_at", UtcDateTime),
+    Column("keep_until", UtcDateTime),
+    Column("kept_by", Text),
+    Column("warned_at", UtcDateTime),
+    Column("proposed_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("changed_at", UtcDateTime, nullable=False),
 )
@@ -229,8 +242,6 @@ traffic = Table(
     "traffic",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("run", Integer, nullable=False),
-    Column("generation", Text, nullable=False),
     Column("reading", ReadingJson, nullable=False),
 )
 

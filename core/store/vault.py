@@ -1,5 +1,7 @@
 """The key that stored secrets are encrypted with: one file, mode 0600, beside the data and never in the database."""
 
+import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -11,10 +13,11 @@ from core.errors import InvalidInput, Unavailable
 
 
 class Vault:
-    """Encrypts and decrypts; its key is in no repr."""
+    """Encrypts, decrypts and signs; its key is in no repr."""
 
     def __init__(self, key: bytes) -> None:
         self._fernet = Fernet(key)
+        self._signing = hashlib.sha256(b"podkeeper signatures" + key).digest()
 
     @classmethod
     def open(cls, path: Path) -> "Vault":
@@ -50,6 +53,10 @@ class Vault:
     def seal(self, secret: str) -> str:
         """The secret, encrypted."""
         return self._fernet.encrypt(secret.encode()).decode()
+
+    def sign(self, purpose: str, text: str) -> str:
+        """40 hex digits that only this key makes of a text, for this purpose."""
+        return hmac.new(self._signing, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:40]
 
     def unseal(self, sealed: str) -> str | None:
         """The secret; None when it was sealed with another key."""

@@ -57,6 +57,21 @@ class Stage:
         await self.slack.until(lambda: len(self.slack.messages(GENERAL)) > before, what=f"for {text!r}")
         return await self.shows(self.slack.messages(GENERAL)[before], "is running")
 
+    async def warned(self) -> Post:
+        """Let 26 of 30 minutes pass in silence, and wait for the warning to ana."""
+        before = len(self.slack.directs(ANA))
+        self.home.clock.forward(minutes=26)
+        await self.home.tick()
+        posts = await self.slack.until(lambda: self.slack.directs(ANA)[before:], what="for a warning")
+        return await self.shows(posts[-1], "will be")
+
+    async def idle(self) -> Post:
+        """Let silence end a pod of ana's, its warning first; the message that says so."""
+        post = await self.warned()
+        self.home.clock.forward(minutes=5)
+        await self.home.tick()
+        return await self.shows(post, "nobody used it for 31m")
+
     async def only_pod(self) -> Pod:
         """The one pod there is."""
         [pod] = await self.home.pods.list(await self.home.local(), everyone=True, ended=True)

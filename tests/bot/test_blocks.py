@@ -7,11 +7,24 @@ from html import unescape
 
 import pytest
 
-from bot import lists, views
+from bot import letters, lists, views
 from bot.blocks import Message
 from bot.words import clip, code, escape, fence
-from core.model import GpuRequest, IdleRule, Pod, PodSpec, PortModel, Progress, Stage, Status, Template
-from core.service import PortUrl
+from core.model import (
+    BusyAbove,
+    GpuRequest,
+    IdleRule,
+    Ignore,
+    Pod,
+    PodSpec,
+    PortModel,
+    Progress,
+    Stage,
+    Status,
+    Template,
+    Wake,
+)
+from core.service import PortUrl, Why
 from tests.slack_double.blockcheck import check_message
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
@@ -29,7 +42,13 @@ def pod(status: Status, name: str = "demo", reason: str | None = None, *, full: 
         memory=1 << 30,
         gpu=GpuRequest(type="A100", count=8) if full else None,
         volume=20 << 30 if full else None,
-        idle=IdleRule(timeout=timedelta(minutes=30) if full else timedelta()),
+        idle=IdleRule(
+            timeout=timedelta(minutes=30) if full else timedelta(),
+            ignore=Ignore(paths=("/", *(f"/{n}<&`>" for n in range(50))), agents=("<!here>" * 20,) * 50),
+            busy_above=BusyAbove(cpu=0.2, gpu=0.05),
+        ),
+        wake=Wake.AUTO if full else None,
+        max_lifetime=timedelta(hours=12) if full else None,
         price_per_hour=1.89 if full else None,
     )
     return Pod(
@@ -43,6 +62,23 @@ def shown(one: Pod) -> views.Shown:
     return views.Shown(one, [PortUrl(port=str(p), url=f"https://{'d' * 200}.example:1") for p in one.spec.ports], True)
 
 
+def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
+    """What the owner of this pod may be told."""
+    for action in ("stop", "terminate"):
+        yield letters.warning(one, reason, NOW, action)
+    yield letters.idle_notice(one, reason)
+    for volume in (None, 20 << 30):
+        yield letters.forget(one.pod, NOW, volume)
+    for until in (None, NOW):
+        yield letters.kept(one.pod.model_copy(update={"keep_until": until}), "<@UANA>")
+    for used in (True, False):
+        yield letters.withdrawn(one.pod, used=used)
+    yield letters.woken(one.pod)
+    yield letters.not_forgotten(one.pod, "<@UANA>")
+    yield letters.secrets(one.pod, {"TOKEN": "`<&>" * 20})
+    yield letters.why(Why(pod=one.pod, text=reason), NOW)
+
+
 def every_message() -> Iterator[Message]:
     """All of them."""
     by = "Started by <@UANA>"
@@ -53,9 +89,10 @@ def every_message() -> Iterator[Message]:
                     one = shown(pod(status, name, reason, full=full))
                     yield views.card(one, by)
                     yield views.changed(one, by)
-                    yield views.notice(one, reason or "no reason", "has failed")
+                    yield letters.notice(one, reason or "no reason", "has failed")
                     yield views.ask_terminate(one)
-                    yield lists.details(one, NOW)
+                    yield lists.details(one, NOW, {"<!here>": "`<&>"}, NOW)
+                    yield from every_letter(one, reason or "no reason")
     for stage in Stage:
         for fraction in (None, 0.0, 0.555, 1.0, 7.0):
             progress = Progress(pod_id="x", run=1, stage=stage, message="<&>" * 300, fraction=fraction)

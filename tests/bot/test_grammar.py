@@ -42,6 +42,8 @@ def test_a_quoted_value_comes_through_as_it_was_typed(value: str) -> None:
         ("show dem\u200bo", Command("show", "demo")),
         ("logs demo --tail=7", Command("logs", "demo", tail=7)),
         ("logs —tail 7 demo", Command("logs", "demo", tail=7)),
+        ("keep demo 2h", Command("keep", "demo", "2h")),
+        ("expose “demo” 22/tcp", Command("expose", "demo", "22/tcp")),
         ("list --everyone --ended", Command("list", everyone=True, ended=True)),
         ("show <http://demo.example|demo.example>", Command("show", "demo.example")),
         ("show <http://demo.example>", Command("show", "http://demo.example")),
@@ -78,6 +80,13 @@ def test_reads_environment(line: str, env: dict[str, str]) -> None:
     assert request.env == env
 
 
+def test_reads_the_rules_of_a_start() -> None:
+    request = parse("start hello --warning 5m --for=12h --ignore /health —ignore agent:UptimeRobot --wake off").request
+    assert request is not None
+    assert (request.warning, request.lifetime, request.wake) == ("5m", "12h", "off")
+    assert request.ignore == ("/health", "agent:UptimeRobot")
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -99,6 +108,9 @@ def test_reads_environment(line: str, env: dict[str, str]) -> None:
         ('start "hello', 'There is a " that is never closed'),
         ("show de\u202emo", "cannot be seen (U+202E)"),
         ("show de\x1bmo", "cannot be seen (U+001B)"),
+        ("extend demo 1h", "Did you mean /pod keep <pod> <duration>?"),
+        ("keep demo 1h 2h", "takes a pod and a duration, and '2h' is one too many. Write /pod keep hello-1 2h."),
+        ("start hello --for", "--for needs a value, for example --for 12h"),
         ("x" * 10_240, "10,240 characters long; at most 8,000"),
     ],
 )

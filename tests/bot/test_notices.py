@@ -1,5 +1,6 @@
 """Notices: who did not ask for the end of their pod is told of it, once, with a button that works."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -7,21 +8,15 @@ from pydantic import SecretStr
 from bot import face
 from core.engines.fake import Script
 from core.model import Status
-from tests.bot.conftest import ANA, GENERAL, Stage
+from tests.bot.conftest import ANA, BOB, GENERAL, Stage
 from tests.houses import fake_house
 from tests.slack_double import SlackDouble
 
 
-async def idle(stage: Stage) -> None:
-    stage.home.clock.forward(minutes=31)
-    await stage.home.tick()
-
-
 async def test_an_idle_stop_is_told_to_the_owner_and_start_again_really_does(stage: Stage) -> None:
     await stage.started("start hello --name demo")
-    await idle(stage)
-    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
-    assert "`demo` was stopped: no traffic for" in notice.text
+    notice = await stage.idle()
+    assert "`demo` was stopped: nobody used it for 31m (its limit is 30m)" in notice.text
     assert "Its container disk is lost" in notice.screen
     assert notice.buttons == ["Start again", "Terminate…"]
     await stage.slack.click(ANA, notice, "pod_start_again")
@@ -39,9 +34,8 @@ async def test_a_stop_by_a_person_is_not_told(quick: Stage) -> None:
     await quick.pod("stop first")
     await quick.slack.until(lambda: "is stopped" in quick.slack.messages(GENERAL)[-1].text)
     await quick.started("start hello --name second")
-    await idle(quick)
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
-    assert "`second`" in notice.text
+    assert "`second`" in (await quick.idle()).text
+    assert len(quick.slack.directs(ANA)) == 1
 
 
 async def test_an_end_by_itself_is_told_with_its_last_lines(quick: Stage) -> None:
@@ -55,14 +49,15 @@ async def test_an_end_by_itself_is_told_with_its_last_lines(quick: Stage) -> Non
 
 async def test_a_stop_that_fails_is_told_and_never_called_stopped(quick: Stage) -> None:
     await quick.started("start hello --name demo")
+    warning = await quick.warned()
     quick.home.engine.stop_fails = True
-    quick.home.clock.forward(minutes=31)
+    quick.home.clock.forward(minutes=5)
     await quick.home.house.reaper.tick(quick.home.clock())
-    [told] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    [told] = await quick.slack.until(lambda: quick.slack.directs(ANA)[1:])
     assert told.text.startswith("Could not stop demo; it may still be running and will be tried again.")
+    assert "was stopped" not in warning.text
     quick.home.engine.stop_fails = False
-    _, done = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
-    assert "`demo` was stopped" in done.text
+    await quick.shows(warning, "`demo` was stopped")
 
 
 async def test_a_clean_end_is_told(quick: Stage) -> None:
@@ -88,13 +83,14 @@ async def test_a_failed_start_that_a_message_follows_is_told_there_only(quick: S
     assert "`unseen`" in notice.text
 
 
-async def test_what_ended_while_slack_was_away_is_told_when_it_is_back(quick: Stage) -> None:
+async def test_what_happened_while_slack_was_away_is_told_when_it_is_back(quick: Stage) -> None:
     await quick.started("start hello --name demo")
     for _ in range(2):
         quick.slack.fail_next("conversations.open", "internal_error")
-    await idle(quick)
+    quick.home.clock.forward(minutes=26)
+    await quick.home.tick()
     [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA), timeout=30)
-    assert "`demo` was stopped" in notice.text
+    assert "`demo` will be stopped" in notice.text
 
 
 async def test_what_ended_while_the_bot_was_down_is_told_once_after_its_start(
@@ -112,17 +108,62 @@ async def test_what_ended_while_the_bot_was_down_is_told_once_after_its_start(
         await home.started(await home.member(ANA), name="two")
         home.clock.forward(minutes=31)
         await home.tick()
+        home.clock.forward(minutes=5)
+        await home.tick()
         assert len(slack.directs(ANA)) == 1
         second = face(home.house.services, home.house.settings)
         assert second is not None
         async with second.running():
             await slack.until(lambda: "`two` was stopped" in slack.directs(ANA)[-1].text)
-            assert len([notice for notice in slack.directs(ANA) if "`two`" in notice.text]) == 1
+            [notice] = [notice for notice in slack.directs(ANA) if "`two`" in notice.text]
+            assert notice.edits == [], "its warning was overtaken already"
 
 
 async def test_an_owner_who_has_left_stops_no_other_notice(quick: Stage) -> None:
     await quick.home.started(await quick.home.member("UGONE"), name="gone")
     await quick.started("start hello --name demo")
-    await idle(quick)
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
-    assert "`demo`" in notice.text
+    assert "`demo`" in (await quick.idle()).text
+
+
+async def test_a_visitor_who_starts_a_pod_is_told_of_in_one_line(quick: Stage) -> None:
+    await quick.started("start hello --name demo")
+    await quick.idle()
+    await quick.home.after(await quick.home.pods.wake(await quick.only_pod()))
+    [_, told] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+    assert told.screen.splitlines() == ["`demo` was started by a visitor of its address.", "Stop now"]
+    await quick.slack.click(ANA, told, "pod_stop")
+    await quick.shows(told, "is stopped")
+
+
+async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted_without_a_yes(stage: Stage) -> None:
+    await stage.started("start hello --name demo --volume 2g")
+    await stage.idle()
+    now = stage.home.clock.forward(days=15)
+    assert await stage.home.house.reaper.propose(now, timedelta(days=14))
+    [_, asked] = await stage.slack.until(lambda: len(stage.slack.directs(ANA)) == 2 and stage.slack.directs(ANA))
+    assert "`demo` has been stopped since <!date^" in asked.text
+    assert "Delete it with its volume disk (2g at `/workspace`)? That frees 2g." in asked.screen
+    assert asked.buttons == ["Delete…", "Keep it", "Start again"]
+    await stage.slack.click(ANA, asked, "pod_terminate")
+    [sure] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
+    assert "deletes its container disk and its volume disk (2g at `/workspace`) for good" in sure.text
+    assert (await stage.only_pod()).status is Status.EXITED
+    await stage.slack.click(ANA, sure, "pod_terminate_confirm")
+    await stage.shows(asked, "is terminated")
+    assert asked.buttons == []
+    assert (await stage.only_pod()).status is Status.TERMINATED
+
+
+async def test_a_no_to_the_deletion_leaves_all_as_it_is(quick: Stage) -> None:
+    await quick.started("start hello --name demo")
+    await quick.idle()
+    await quick.home.house.reaper.propose(quick.home.clock.forward(days=15), timedelta(days=14))
+    [_, asked] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+    assert "frees its name and its address" in asked.text
+    await quick.slack.click(BOB, asked, "pod_forget_not")
+    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(BOB))
+    assert "demo belongs to ana" in said.text
+    await quick.slack.click(ANA, asked, "pod_forget_not")
+    await quick.shows(asked, "stays as it is")
+    assert asked.buttons == []
+    assert (await quick.only_pod()).status is Status.EXITED

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from core.engines.fake import FakeEngine, Script
 from core.model import Status
 from core.units import parse_bytes
-from tests.bot.conftest import ANA, GENERAL, PRIVATE, Stage, populate, staged
+from tests.bot.conftest import ANA, EVE, GENERAL, PRIVATE, Stage, populate, staged
 from tests.slack_double import SlackDouble
 
 
@@ -102,6 +103,10 @@ async def test_a_failed_start_ends_with_the_reason_and_its_last_lines(tmp_path: 
         ("start hello --name " + "x" * 10_000, "at most 8,000 are read"),
         ("start hello " + "x" * 5_000, "is one too many"),
         ("start hello --gpu any", "GPU"),
+        ("start hello --warning 1h", "warning: 1h is longer than the idle timeout, 30m"),
+        ("start hello --for long", "lifetime: 'long' is not a duration"),
+        ("start hello --ignore health", "ignore: 'health' is not a rule"),
+        ("start hello --wake maybe", "wake: 'maybe' is not allowed. Write auto, button or off."),
         ("strat hello", "Did you mean /pod start &lt;template&gt; [options]?"),
     ],
 )
@@ -192,3 +197,19 @@ async def test_200_starts_at_once_are_all_answered(tmp_path: Path) -> None:
             pods = await stage.home.pods.list(await stage.home.local(), everyone=True)
             assert [pod.status for pod in pods] == [Status.RUNNING] * 5
         assert slack.complaints == []
+
+
+async def test_the_token_of_a_new_pod_is_given_to_its_owner_and_to_nobody_else(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await stage.started("start jupyter --name lab")
+    [told] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
+    pod = await stage.only_pod()
+    token = pod.spec.env["JUPYTER_TOKEN"]
+    assert f"`JUPYTER_TOKEN`: `{token}`" in told.screen
+    assert token in (await stage.told("show lab")).screen
+    assert token not in (await stage.told("show lab", EVE)).screen
+    assert all(token not in f"{post.text} {post.blocks} {post.edits}" for post in stage.slack.messages(GENERAL))
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("aiosqlite")]
+    assert token not in "\n".join(ours)

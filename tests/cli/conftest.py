@@ -15,12 +15,13 @@ _TEMPLATES = {
     "fails": {"args": '["sh", "-c", "echo going down; exit 3"]'},
     "slow": {"args": '["sleep", "600"]', "ready": "{port: 8080, timeout: 10m}"},
     "disk": {"args": '["httpd", "-f", "-p", "8080"]', "volume": "1g"},
+    "locked": {"args": '["httpd", "-f", "-p", "8080"]', "env": "{DOOR: {generate: token}}"},
 }
 
 
 @pytest.fixture(scope="session")
 def templates_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Templates that fail, that take for ever, and that have a volume disk."""
+    """Templates that fail, that take for ever, that have a volume disk, and that have a login."""
     folder = tmp_path_factory.mktemp("templates")
     for name, keys in _TEMPLATES.items():
         text = f"""\

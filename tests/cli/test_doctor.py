@@ -1,13 +1,19 @@
 """The doctor finds what is wrong, and says how to mend it."""
 
+import datetime
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cli.doctor import Check, examine
 from core.settings import Settings
@@ -128,8 +134,85 @@ async def test_slack_is_asked_whether_it_knows_us(tmp_path: Path, slack: tuple[i
     assert (
         "invalid_auth" in (await _slack(tmp_path, port, slack_bot_token="xoxb-no", slack_app_token="xapp-1"))["Slack ✗"]
     )
+    for word in ("PODKEEPER_PROXY_DOMAIN", "PODKEEPER_GATEWAY_LISTEN"):
+        assert word in good["Slack addresses"]
     assert asked == ["/api/auth.test"] * 2
     assert "xoxb-" in (await _slack(tmp_path, port, slack_bot_token="xapp-1", slack_app_token="xapp-1"))["Slack ✗"]
     assert "SLACK_SIGNING_SECRET" in (await _slack(tmp_path, port, slack_bot_token="xoxb-right"))["Slack ✗"]
     away = await _slack(tmp_path, free_port(), slack_bot_token="xoxb-right", slack_app_token="xapp-1")
     assert "does not answer" in away["Slack ✗"]
+
+
+def _certificate(folder: Path, name: str = "*.pods.example.org", days: int = 90) -> dict[str, Any]:
+    """A certificate for that name that ends in so many days, as settings; one that ended has been for a year."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    whose = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(whose)
+        .issuer_name(whose)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=365))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert, secret = folder / "tls.crt", folder / "tls.key"
+    cert.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return {"tls_cert": cert, "tls_key": secret, "proxy_domain": "pods.example.org"}
+
+
+async def _tls(folder: Path, given: dict[str, Any]) -> Check:
+    [found] = [check for check in await examine(_settings(folder, **given)) if check.name == "certificate"]
+    return found
+
+
+async def test_a_certificate_for_all_pods_is_well_and_a_nearly_old_one_is_told(tmp_path: Path) -> None:
+    good = await _tls(tmp_path, _certificate(tmp_path))
+    assert (good.ok, good.text.startswith("for *.pods.example.org until 20")) == (True, True)
+    assert "renew" not in good.text
+    soon = await _tls(tmp_path, _certificate(tmp_path, days=5))
+    assert (soon.ok, "only 5 days are left" in soon.text) == (True, True)
+    assert not list((tmp_path / "data").glob("tmp*")), "no copy of the key is left"
+
+
+async def test_each_fault_of_a_certificate_is_found(tmp_path: Path) -> None:
+    def folder(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    good = _certificate(folder("good"))
+    faults = {
+        "ended on 20": _certificate(folder("old"), days=-2),
+        "is for *.example.org and not for *.pods.example.org": _certificate(folder("wide"), "*.example.org"),
+        "and not for *.proxy.localhost": {**good, "proxy_domain": "proxy.localhost"},
+        "cannot be read": {**good, "tls_key": tmp_path / "nowhere"},
+        "does not belong": {**good, "tls_key": _certificate(folder("other"))["tls_key"]},
+    }
+    for words, given in faults.items():
+        found = await _tls(tmp_path, given)
+        assert (found.ok, words in found.text) == (False, True), found
+
+
+async def test_the_range_of_tcp_ports_is_looked_at(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wrong = _wrong(await examine(_settings(tmp_path, tcp_ports=(port,))))
+        assert set(wrong) == {"TCP ports"}
+        for word in (f"{port} cannot be used", "PODKEEPER_TCP_PORTS", "30000-30099"):
+            assert word in wrong["TCP ports"]
+    settings = _settings(tmp_path, tcp_ports=(port,))
+    assert not _wrong(await examine(settings))
+    same = settings.model_copy(update={"gateway_listen": ("127.0.0.1", port)})
+    assert "PODKEEPER_GATEWAY_LISTEN" in _wrong(await examine(same))["TCP ports"]
+
+
+async def test_the_keep_alive_port_is_looked_at_where_pods_reach_it(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, keepalive_port=free_port())
+    found = {check.name: check for check in await examine(settings)}["keep-alive port"]
+    assert (found.ok, f":{settings.keepalive_port} on the network of the pods is free" in found.text) == (True, True)
+    with socket.create_server((found.text.partition(":")[0], settings.keepalive_port)):
+        wrong = _wrong(await examine(settings))
+    assert "PODKEEPER_KEEPALIVE_PORT" in wrong["keep-alive port"]

@@ -4,12 +4,17 @@ import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from cli.banner import banner
+from cli.serve import Faces
 from tests.cli.desk import PROGRAM, Place, Service, place, until
 from tests.helpers import free_port
+from tests.houses import fake_house
 
 
 def test_the_banner_says_where_everything_is(served: Place) -> None:
@@ -29,6 +34,17 @@ def test_the_banner_says_where_everything_is(served: Place) -> None:
     assert (served.data_dir / "token").read_text().strip() not in said
     assert served.data_dir.stat().st_mode & 0o077 == 0
     assert (served.data_dir / "token").stat().st_mode & 0o077 == 0
+
+
+async def test_with_slack_it_says_that_addresses_open_here_only(tmp_path: Path) -> None:
+    bot, app = SecretStr("xoxb-1"), SecretStr("xapp-1")
+    async with fake_house(tmp_path / "data", slack_bot_token=bot, slack_app_token=app) as home:
+        settings, faces = home.house.settings, Faces(home.house, "pk_x")
+        said = await banner(home.house, settings, faces)
+        for word in ("open on this machine only", "PODKEEPER_PROXY_DOMAIN", "PODKEEPER_GATEWAY_LISTEN"):
+            assert word in said
+        elsewhere = settings.model_copy(update={"proxy_domain": "pods.example.org"})
+        assert "this machine only" not in await banner(home.house, elsewhere, faces)
 
 
 def test_a_second_one_says_that_one_is_running(served: Place) -> None:

@@ -1,6 +1,7 @@
 """The walk by terminal, on the real engine and the real gateway."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,15 @@ def test_people_read_tables(pod: dict[str, Any], command: Command) -> None:
     for word in (pod["name"], "RUNNING", "hello", pod["url"], "in 30 min", pod["owner"]):
         assert word in line
     sheet = command("pod", "show", pod["name"]).out
-    for word in (pod["id"], pod["url"], "RUNNING", "busybox", "8080/http", "stop, restart, terminate", "s ago"):
+    for word in (
+        pod["id"],
+        pod["url"],
+        "RUNNING",
+        "busybox",
+        "8080/http",
+        "stop, restart, terminate, keep, expose",
+        "s ago",
+    ):
         assert word in sheet
     assert "llama-template" in command("pod", "templates").out
     logs = command("pod", "logs", pod["name"])
@@ -83,10 +92,23 @@ def test_people_read_tables(pod: dict[str, Any], command: Command) -> None:
 
 def test_what_is_refused_leaves_all_as_it_was(pod: dict[str, Any], command: Command) -> None:
     name = pod["name"]
-    command("pod", "resume", name).complains(name, "RUNNING", "You can stop, restart or terminate it")
+    command("pod", "resume", name).complains(name, "RUNNING", "You can stop, restart, terminate")
+    command("pod", "keep", name, "31d").complains("at most 30d")
+    command("pod", "keep", "no-such-pod", "1h").complains("no-such-pod")
+    command("pod", "why", "x" * 10_000).complains()
+    command("pod", "expose", name, "8080/tcp").complains("8080", "Unexpose it first")
+    command("pod", "expose", name, "22/tcp").complains("PODKEEPER_TCP_PORTS")
+    command("pod", "unexpose", name, "9999").complains("9999", "8080/http")
     assert command("pod", "stop", name).code == 0
     command("pod", "stop", name).complains(name, "already stopped")
     command("pod", "restart", name).complains(name, "EXITED")
+    command("pod", "keep", name, "1h").complains(name, "EXITED")
+    command("pod", "expose", name, "8888").complains(name, "EXITED")
+    command("pod", "unexpose", name, "8080").complains(name, "EXITED")
+    command("pod", "start", "hello", "--ignore", "health").complains("ignore: 'health'", "agent:UptimeRobot")
+    command("pod", "start", "hello", "--ignore", "x" * 10_000).complains("ignore")
+    command("pod", "start", "hello", "--wake", "maybe").complains("wake", "'auto', 'button' or 'off'")
+    command("pod", "start", "hello", "--idle", "5m", "--warning", "6m").complains("warning: 6m is longer")
     command("pod", "start", "hello", "--name", name).complains(name)
     command("pod", "start", "hellp").complains("hellp", "hello")
     command("pod", "start", "hello", "--network-volume", "nowhere").complains("nowhere")
@@ -94,6 +116,64 @@ def test_what_is_refused_leaves_all_as_it_was(pod: dict[str, Any], command: Comm
     command("pod", "show", "x" * 10_000).complains()
     command("pod", "show", "no-such-pod").complains("no-such-pod")
     command("pod", "list", PODKEEPER_TOKEN="wrong").complains("refuses the token", "PODKEEPER_TOKEN")
+
+
+def test_keeping_and_asking_why(pod: dict[str, Any], command: Command) -> None:
+    name = pod["name"]
+    kept = command("pod", "keep", name, "2h")
+    assert (kept.code, kept.err) == (0, "")
+    assert re.fullmatch(rf"{name} is kept until 20\d\d-\d\d-\d\d \d\d:\d\d UTC \(in 2 h\)\.\n", kept.out)
+    assert "kept by" in command("pod", "why", name).out
+    sheet = command("pod", "show", name).out
+    assert re.search(r"keep until +20\S+  \(in 2 h\)", sheet)
+    back = command("pod", "keep", name, "0", "--json").document
+    assert (back["keep_until"], back["kept_by"]) == (None, None)
+    assert command("pod", "keep", name, "0").out == f"{name} is not kept any longer.\n"
+    why = command("pod", "why", name, "--json").document
+    assert (why["name"], why["decision"], why["action"], why["missing"]) == (name, "keep", "stop", [])
+    assert command("pod", "why", name).out == f"{name}: {command('pod', 'why', name, '--json').document['text']}\n"
+    assert command("pod", "stop", name).code == 0
+    assert "not running (EXITED)" in command("pod", "why", name).out
+
+
+def test_a_port_gets_an_address_and_loses_it(served: Place, pod: dict[str, Any], command: Command) -> None:
+    name, url = pod["name"], pod["url"].replace("-8080.", "-9090.")
+    said = command("pod", "expose", name, "9090")
+    assert (said.code, said.out) == (0, f"9090/http of {name} is reached at {url}\n")
+    assert visit(url, served.gateway_port).status_code == 503, "nothing listens there, and it is known"
+    assert [p["port"] for p in command("pod", "expose", name, "9090", "--json").document["ports"]][1:] == ["9090/http"]
+    assert command("pod", "unexpose", name, "9090").out == f"Port 9090 of {name} has no address any more.\n"
+    assert visit(url, served.gateway_port).status_code == 404
+    assert visit(pod["url"], served.gateway_port).status_code == 200
+
+
+def test_the_rules_of_a_pod_are_told(served: Place, command: Command) -> None:
+    rules = ("--idle", "20m", "--warning", "2m", "--lifetime", "12h", "--ignore", "/", "--ignore", "agent:Up")
+    started = command("pod", "start", "hello", "--name", "ruled", "--wake", "off", *rules)
+    try:
+        assert started.code == 0, started.err
+        for word in ("after 20m without traffic", "It ends after 12h in any case", "match every request"):
+            assert word in started.err
+        sheet = command("pod", "show", "ruled").out
+        for word in ("/, agent:Up  (this matches every request", "max lifetime", "12h", "idle warning", "2m", "off"):
+            assert word in sheet
+        kept = command("pod", "keep", "ruled", "1h")
+        assert "It ends 12h after it was started in any case" in kept.err
+        assert "match every request" in command("pod", "why", "ruled").out
+    finally:
+        command("pod", "terminate", "ruled", "--yes")
+
+
+def test_the_login_is_told_to_the_owner(served: Place, command: Command) -> None:
+    started = command("pod", "start", "locked", "--name", "safe")
+    try:
+        login = command("pod", "show", "safe", "--json").document["login"]
+        assert f"Log in with {login['DOOR']} (it is in the pod's DOOR)." in started.err
+        assert f"DOOR={login['DOOR']}" in command("pod", "show", "safe").out
+        for quiet in (["pod", "list", "--json"], ["pod", "why", "safe", "--json"], ["pod", "logs", "safe"]):
+            assert login["DOOR"] not in command(*quiet).out
+    finally:
+        command("pod", "terminate", "safe", "--yes")
 
 
 def test_a_pod_that_fails_is_told_with_its_reason(served: Place, command: Command) -> None:
@@ -161,6 +241,10 @@ def test_network_volumes(served: Place, command: Command) -> None:
     assert command("volume", "list", "--json").document["volumes"][0]["attached_to"]
     assert "models" in command("volume", "list").out
     command("pod", "terminate", "reads").complains("the network volume stays", "--yes", code=2)
+    gone = command("pod", "terminate", "reads", "--yes", "--json").document["id"]
+    assert re.search(rf"reads +TERMINATED .* {gone}$", command("pod", "list", "--ended").out, re.MULTILINE)
+    anew = command("pod", "resume", gone, "--json").document
+    assert (anew["name"], anew["status"], anew["id"] != gone) == ("reads", "RUNNING", True)
     assert command("pod", "terminate", "reads", "--yes").code == 0
     command("volume", "delete", "models").complains("models (5g)", "lost for good", "--yes", code=2)
     assert command("volume", "delete", made["id"], "--yes").out == "models is deleted.\n"

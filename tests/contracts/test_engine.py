@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import pytest
 from aiodocker import Docker
 
-from core.engines.base import Engine, Instance
+from core.engines.base import Engine, Instance, Usage
 from core.engines.docker import DockerEngine
 from core.engines.fake import FakeEngine
 from core.errors import Conflict, PodFailed
-from core.model import Pod, Stage, Upstream
+from core.model import Pod, Stage, Upstream, Wake
 from tests.core.engines.orders import again, make_pod, make_volume, order_of, start
 from tests.helpers import until
 from tests.parts import Images
@@ -125,7 +126,8 @@ async def test_every_verb_is_fine_when_nothing_is_there(world: World) -> None:
     await engine.halt(Instance(pod_id=pod.id, run=1, ref="podkeeper-nothing-1", running=True))
     assert await engine.inspect(pod) is None
     assert await engine.logs(pod, 10) == ""
-    assert (await engine.usage(pod)).memory is None
+    assert await engine.usage(pod) == Usage()
+    assert await engine.upstream(pod, 8080) is None
 
 
 async def test_a_stop_loses_the_container_disk_and_keeps_the_volume_disk_until_terminate(world: World) -> None:
@@ -261,3 +263,45 @@ async def test_addresses_begin_at_another_place_each_time(world: World) -> None:
 
 async def test_a_check_is_one_sentence(world: World) -> None:
     assert "ngine" in await world.engine.check()
+
+
+async def test_any_port_of_the_present_run_has_an_upstream_while_it_runs(world: World) -> None:
+    pod, engine = world.pod(), world.engine
+    assert engine.features.expose
+    steps = await start(engine, pod)
+    declared = await engine.upstream(pod, 8080)
+    assert steps[-1].upstreams == {8080: declared}
+    assert declared is not None
+    assert await engine.upstream(pod, 9000) == Upstream(host=declared.host, port=9000)
+    assert await engine.upstream(again(pod), 8080) is None
+    seen = await engine.inspect(pod)
+    assert seen is not None
+    await engine.halt(seen)
+    assert await engine.upstream(pod, 8080) is None
+
+
+async def test_pods_see_this_machine_at_an_address_that_no_pod_is_given(world: World) -> None:
+    inside = await world.engine.inside()
+    assert inside is not None
+    assert IPv4Address(inside).is_private
+    assert inside not in set(world.engine.addresses() or ())
+
+
+async def test_usage_is_told_for_the_present_run_while_it_runs(world: World) -> None:
+    pod, engine = world.pod(), world.engine
+    assert engine.features.usage
+    await start(engine, pod)
+    for _ in range(2):
+        used = await engine.usage(pod)
+        assert used.cpu is not None
+        assert used.memory is not None
+        assert 0 <= used.cpu <= 1
+        assert 0 <= used.memory <= 1
+        assert used.gpu is None
+    assert await engine.usage(again(pod)) == Usage()
+    await engine.stop(pod, 1)
+    assert await engine.usage(pod) == Usage()
+
+
+def test_visitors_of_a_sleeping_pod_are_offered_a_button(world: World) -> None:
+    assert world.engine.features.wake is Wake.BUTTON

@@ -10,8 +10,9 @@ import pytest
 from core.errors import InvalidInput, Unavailable
 from core.gateway.base import Gateway, Route, RouteState
 from core.gateway.fake import FakeGateway
-from core.model import PortTraffic, Upstream
-from tests.core.gateway.parts import PodServer, Site, a_pod, a_site, live, other
+from core.gateway.wake import stopped
+from core.model import Ignore, PortTraffic, Upstream
+from tests.core.gateway.parts import PodServer, Site, a_call, a_pod, a_site, live, other, tcp
 from tests.helpers import free_port, until
 
 STATES = [RouteState.STARTING, RouteState.LIVE, RouteState.CLOSING, RouteState.SLEEPING]
@@ -25,8 +26,12 @@ class World(ABC):
     public_port: int
 
     @abstractmethod
-    async def visit(self, key: str, status: int) -> None:
-        """One visitor, answered with this status by the pod."""
+    async def visit(self, key: str, status: int, *, method: str = "GET") -> None:
+        """One visitor, answered with this status by the pod. HEAD is what a test's rules ignore."""
+
+    @abstractmethod
+    def calling(self, route: Route) -> AbstractAsyncContextManager[None]:
+        """A TCP client who has said something and stays for as long as this is."""
 
     @abstractmethod
     def staying(self, key: str) -> AbstractAsyncContextManager[None]:
@@ -42,8 +47,16 @@ class EnvoyWorld(World):
         self.gateway, self.upstream, self.public_port = site.gateway(), pod.upstream, site.port
         self._site, self._pod = site, pod
 
-    async def visit(self, key: str, status: int) -> None:
-        assert (await self._site.get(key, f"/status/{status}")).status == status
+    async def visit(self, key: str, status: int, *, method: str = "GET") -> None:
+        assert (await self._site.get(key, f"/status/{status}", method)).status == status
+
+    @asynccontextmanager
+    async def calling(self, route: Route) -> AsyncIterator[None]:
+        assert route.listen is not None
+        async with a_call(route.listen) as caller:
+            # The pod's server speaks HTTP; to a TCP port that is a text like any other.
+            assert (await caller.say("hello\r\n\r")).startswith("HTTP/1.")
+            yield
 
     @asynccontextmanager
     async def staying(self, key: str) -> AsyncIterator[None]:
@@ -62,8 +75,18 @@ class FakeWorld(World):
         self.gateway = self._fake = FakeGateway(public=("http", ":8123"))
         self.upstream, self.public_port = Upstream(host="10.0.0.1", port=80), 8123
 
-    async def visit(self, key: str, status: int) -> None:
-        self._fake.count(key.split("-")[0], 80, completed=1, succeeded=int(status < 400), bytes=100)
+    async def visit(self, key: str, status: int, *, method: str = "GET") -> None:
+        pod_id = key.split("-")[0]
+        if method == "HEAD":
+            self._fake.count(pod_id, 80, ignored=1)
+        else:
+            self._fake.count(pod_id, 80, completed=1, succeeded=int(status < 400), bytes=100)
+
+    @asynccontextmanager
+    async def calling(self, route: Route) -> AsyncIterator[None]:
+        self._fake.count(route.pod_id, route.port, upgrades=1, upgraded=1, upgraded_bytes=100)
+        yield
+        self._fake.count(route.pod_id, route.port, upgraded=-1)
 
     @asynccontextmanager
     async def staying(self, key: str) -> AsyncIterator[None]:
@@ -92,6 +115,10 @@ def in_state(pod_id: str, state: RouteState, upstream: Upstream) -> Route:
 
 async def test_the_address_shown_to_people_is_made_of_pod_port_and_domain(world: World) -> None:
     assert world.gateway.url("abc", 8080) == f"http://abc-8080.proxy.localhost:{world.public_port}"
+
+
+async def test_the_address_of_a_tcp_port_is_made_of_the_gateways_own(world: World) -> None:
+    assert world.gateway.tcp_url(30022) == "tcp://127.0.0.1:30022"
 
 
 async def test_a_gateway_that_is_not_open_says_so(world: World) -> None:
@@ -156,6 +183,62 @@ async def test_an_open_request_is_in_flight_until_it_ends(world: World) -> None:
     assert (traffic.in_flight, traffic.succeeded) == (0, 1)
 
 
+async def test_ignored_requests_are_counted_apart(world: World) -> None:
+    rules = Ignore(paths=("/health",), agents=("Robot",), methods=("HEAD",))
+    await world.gateway.open([live("abc", world.upstream).model_copy(update={"ignore": rules})])
+    for method in ("HEAD", "GET", "HEAD"):
+        await world.visit("abc-80", 200, method=method)
+    traffic = await until(lambda: _counted(world.gateway, "abc-80", 1))
+    assert (traffic.succeeded, traffic.ignored) == (1, 2)
+
+
+async def test_a_rule_that_no_request_could_fit_is_refused(world: World) -> None:
+    await world.gateway.open([live("abc", world.upstream)])
+    for rules in (Ignore(paths=("health",)), Ignore(paths=("/a?b",)), Ignore(agents=("",)), Ignore(methods=("",))):
+        with pytest.raises(InvalidInput, match=r"idle\.ignore"):
+            await world.gateway.apply([live("abc", world.upstream).model_copy(update={"ignore": rules})])
+    assert await world.gateway.probe("abc", 80) == 200
+
+
+async def test_a_tcp_connection_is_counted_as_an_upgraded_one(world: World) -> None:
+    route = tcp("abc", world.upstream, free_port())
+    await world.gateway.open([])
+    await world.gateway.apply([route])
+    assert (await world.gateway.traffic()).ports == {"abc-22": PortTraffic()}
+    async with world.calling(route):
+        await world.gateway.apply([tcp("abc", world.upstream, route.listen or 0, RouteState.CLOSING)])
+        found = (await world.gateway.traffic()).ports["abc-22"]
+        assert (found.upgrades, found.upgraded, found.completed, found.in_flight) == (1, 1, 0, 0)
+        assert found.upgraded_bytes > 0
+    found = await until(lambda: _hung_up(world.gateway, "abc-22"))
+    assert (found.upgrades, found.succeeded, found.bytes) == (1, 0, 0)
+    assert await world.gateway.probe("abc", 22) is None
+
+
+async def test_a_tcp_port_that_does_not_run_is_not_counted(world: World) -> None:
+    listen = free_port()
+    await world.gateway.open([tcp("abc", world.upstream, listen)])
+    for state in (RouteState.SLEEPING, RouteState.STARTING):
+        await world.gateway.apply([tcp("abc", None, listen, state)])
+        assert (await world.gateway.traffic()).ports == {}
+    await world.gateway.apply([tcp("abc", world.upstream, listen)])
+    assert set((await world.gateway.traffic()).ports) == {"abc-22"}
+    await world.gateway.apply([], ["abc-22"])
+    assert (await world.gateway.traffic()).ports == {}
+
+
+async def test_the_guest_and_the_door_inside_may_be_set_before_and_after_open_and_twice(world: World) -> None:
+    inside = ("127.0.0.1", free_port())
+    for _ in range(2):
+        world.gateway.welcome(stopped)
+        await world.gateway.listen_inside(inside)
+    await world.gateway.open([live("abc", world.upstream)])
+    for address in (inside, inside, None, None, ("127.0.0.1", free_port())):
+        world.gateway.welcome(stopped)
+        await world.gateway.listen_inside(address)
+    assert (await world.gateway.traffic()).ports == {"abc-80": PortTraffic()}
+
+
 async def test_a_closing_route_lets_what_is_open_end_and_counts_it(world: World) -> None:
     await world.gateway.open([live("abc", world.upstream)])
     generation = (await world.gateway.traffic()).generation
@@ -193,3 +276,8 @@ async def test_check_says_in_a_sentence_that_it_works(world: World) -> None:
 async def _counted(gateway: Gateway, key: str, completed: int) -> PortTraffic | None:
     found = (await gateway.traffic()).ports[key]
     return found if found.completed == completed else None
+
+
+async def _hung_up(gateway: Gateway, key: str) -> PortTraffic | None:
+    found = (await gateway.traffic()).ports[key]
+    return None if found.upgraded else found

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,9 @@ from core.model import (
     Credential,
     Draft,
     PortTraffic,
+    Reading,
     Role,
     Status,
-    Traffic,
 )
 from core.store import Store
 from core.store.store import Person
@@ -113,19 +114,34 @@ async def test_a_key_is_new_once_within_a_day(store: Store) -> None:
 # counters
 
 
-async def test_the_last_look_at_the_counters_is_remembered(store: Store) -> None:
-    first = Traffic(generation="g1", ports={"p-80": PortTraffic(completed=1, bytes=1 << 40), "q-80": PortTraffic()})
-    await store.save_traffic({"p-80": 1, "q-80": 1}, first)
-    assert await store.seen_traffic() == {key: ("g1", reading) for key, reading in first.ports.items()}
-    second = Traffic(generation="g2", ports={"p-80": PortTraffic(completed=2), "r-80": PortTraffic(completed=5)})
-    await store.save_traffic({"p-80": 1, "q-80": 1}, second)
-    # q was not in the reading, r has no run.
-    kept = {"p-80": ("g2", second.ports["p-80"]), "q-80": ("g1", first.ports["q-80"])}
-    assert await store.seen_traffic() == kept
-    await store.save_traffic({"p-80": 2}, second)
-    await store.forget_traffic(["q-80", "never-seen"])
-    await store.forget_traffic([])
-    assert await store.seen_traffic() == {"p-80": kept["p-80"]}
+async def test_what_was_seen_of_a_port_is_remembered(store: Store) -> None:
+    p = Reading(generation="g1", traffic=PortTraffic(completed=1, bytes=1 << 40), moved_at=NOW, level=3.5, level_at=NOW)
+    q = Reading(generation="g1", traffic=PortTraffic(), open_since=NOW)
+    await store.save_readings({"p-80": p, "q-80": q})
+    assert await store.readings() == {"p-80": p, "q-80": q}
+    newer = Reading(generation="g2", traffic=PortTraffic(completed=2))
+    await store.save_readings({"p-80": newer})
+    assert await store.readings() == {"p-80": newer, "q-80": q}
+    await store.forget_readings(["q-80", "never-seen"])
+    await store.forget_readings([])
+    assert await store.readings() == {"p-80": newer}
+
+
+async def test_what_was_seen_of_a_port_outlives_the_process(database_url: str, tmp_path: Path) -> None:
+    seen = {"p-80": Reading(generation="g1", traffic=PortTraffic(completed=7))}
+    for found in ({}, seen):
+        store = await Store.open(database_url, tmp_path / "registry.key")
+        try:
+            assert await store.readings() == found
+            await store.save_readings(seen)
+        finally:
+            await store.close()
+
+
+async def test_a_signature_is_good_for_one_text_and_one_purpose(store: Store) -> None:
+    signed = store.sign("keepalive", "p1")
+    assert (len(signed), signed) == (40, store.sign("keepalive", "p1"))
+    assert len({signed, store.sign("keepalive", "p2"), store.sign("wake", "p1")}) == 3
 
 
 # network volumes

@@ -164,7 +164,7 @@ async def test_every_verb_in_turn(home: FakeHouse) -> None:
 async def test_an_action_that_is_not_open_is_refused_with_the_status_and_what_is(home: FakeHouse) -> None:
     me = await home.local()
     pod = await home.started()
-    with pytest.raises(Conflict, match=r"is running \(RUNNING\), so it cannot resume"):
+    with pytest.raises(Conflict, match=r"is running \(RUNNING\), so it cannot be resumed"):
         await home.pods.resume(me, "hello-1")
     await home.pods.stop(me, "hello-1")
     await home.after(pod)

@@ -196,10 +196,9 @@ class Place:
                 async with faces.running(), answering(faces, listener):
                     yield home
 
-    @asynccontextmanager
-    async def process(self) -> AsyncIterator["HouseProcess"]:
-        """`podkeeper up` in a process of its own; killed at the end, its Envoy is not."""
-        given = {
+    def environment(self) -> dict[str, str]:
+        """For a process that opens a house here."""
+        return os.environ | {
             "PODKEEPER_DATA_DIR": str(self.data),
             "PODKEEPER_TEMPLATES_DIR": str(self.templates),
             "PODKEEPER_LISTEN": f"127.0.0.1:{self.port}",
@@ -207,10 +206,17 @@ class Place:
             "PODKEEPER_TOKEN": TOKEN,
             "PODKEEPER_REAPER_INTERVAL": "1s",
         }
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator["HouseProcess"]:
+        """`podkeeper up` in a process of its own; killed at the end, its Envoy is not."""
         log = self.base / f"house-{secrets.token_hex(2)}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                Path(sys.executable).with_name("podkeeper"), "up", env=os.environ | given, stdout=output, stderr=output
+                *(Path(sys.executable).with_name("podkeeper"), "up"),
+                env=self.environment(),
+                stdout=output,
+                stderr=output,
             )
         opened = HouseProcess(process)
         try:

@@ -36,6 +36,11 @@ _LATE = """
 until [ -e /go ]; do usleep 50000; done
 mkdir /www; echo late > /www/index.html; exec httpd -f -p 8080 -h /www
 """
+_ECHO = """
+echo "$PODKEEPER_KEEPALIVE_URL" > /keepalive
+mkdir /www; echo second > /www/index.html; httpd -p 9000 -h /www
+nc -ll -p 22 -e cat & exec httpd -f -p 8080 -h /www
+"""
 _DISKS = "exec httpd -f -p 8080 -h /workspace"
 
 
@@ -50,5 +55,7 @@ STREAMS = shell(_STREAM)
 """`/cgi-bin/stream` sends one event, and the second one after `release`."""
 LATE = shell(_LATE)
 """Answers nothing before `release`."""
+SEVERAL_PORTS = shell(_ECHO)
+"""Pages on 8080 and 9000, and an echo on 22."""
 SHOWS_VOLUME = shell(_DISKS)
 """Serves what lies on its volume."""

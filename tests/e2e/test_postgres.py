@@ -14,7 +14,7 @@ async def test_the_main_walk_on_postgresql(place: Place, busybox_image: Images, 
         pod = await home.up("web")
         assert (await home.ask(pod)).text.strip() == pod.id
         stopped = await home.becomes(pod, Status.EXITED)
-        assert "no traffic for 2s" in (stopped.reason or "")
+        assert "nobody used it for" in (stopped.reason or "")
         assert (await home.ask(pod)).gateway == "sleeping"
         resumed = await home.resume(stopped)
         assert (resumed.status, resumed.run) == (Status.RUNNING, 2)
@@ -24,7 +24,7 @@ async def test_the_main_walk_on_postgresql(place: Place, busybox_image: Images, 
         kinds = [event.kind for event in await home.store.events(0, pod_id=pod.id)]
         begun = ["pod.starting", "pod.running"]
         assert kinds == [
-            *("pod.created", *begun, "pod.idle_stop", "pod.exited"),
+            *("pod.created", *begun, "pod.idle_warning", "pod.idle_stop", "pod.exited"),
             *("pod.resume", *begun, "pod.terminate", "pod.terminated"),
         ]
     assert not (place.data / "podkeeper.db").exists()

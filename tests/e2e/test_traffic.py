@@ -24,8 +24,10 @@ STREAM = "/cgi-bin/stream"
 @pytest.fixture
 def written(place: Place, busybox_image: Images) -> Place:
     """A place with the templates of these tests."""
-    place.template("stream", busybox_image.web, args=STREAMS, idle={"timeout": f"{IDLE.seconds}s"})
-    place.template("socket", busybox_image.web, args=ANSWERS_SOCKETS, idle={"timeout": f"{IDLE.seconds}s"})
+    place.template("stream", busybox_image.web, args=STREAMS, idle={"timeout": f"{IDLE.seconds}s", "warning": "0"})
+    place.template(
+        "socket", busybox_image.web, args=ANSWERS_SOCKETS, idle={"timeout": f"{IDLE.seconds}s", "warning": "0"}
+    )
     return place
 
 
@@ -58,7 +60,7 @@ async def test_a_request_longer_than_the_idle_timeout_is_not_cut_and_the_pod_sto
             await release(pod)
             assert await answer.content.read() == b"data: second\n\n"
         ended = await home.becomes(pod, Status.EXITED)
-        assert "no traffic for 2s" in (ended.reason or "")
+        assert "nobody used it for" in (ended.reason or "")
 
 
 async def test_messages_on_a_websocket_keep_a_pod_alive_and_a_silent_one_does_not(written: Place) -> None:
@@ -77,7 +79,7 @@ async def test_messages_on_a_websocket_keep_a_pod_alive_and_a_silent_one_does_no
             assert not talking.done()
             talking.cancel()
             ended = await home.becomes(pod, Status.EXITED)
-            assert "no traffic" in (ended.reason or "")
+            assert "nobody used it" in (ended.reason or "")
             await asyncio.wait_for(socket.wait_closed(), 5)
 
 
@@ -85,7 +87,7 @@ async def test_a_pod_that_nobody_ever_visits_is_stopped(written: Place) -> None:
     async with written.house() as home:
         pod = await home.up("stream")
         ended = await home.becomes(pod, Status.EXITED)
-        assert "no traffic" in (ended.reason or "")
+        assert "nobody used it" in (ended.reason or "")
         assert ended.last_active_at is not None
         assert pod.ready_at is not None
         assert ended.last_active_at - pod.ready_at < timedelta(seconds=0.2)

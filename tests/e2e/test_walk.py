@@ -103,14 +103,14 @@ async def _silence_stops_it(home: RealHouse, slack: SlackDouble, pod: Pod) -> No
     await home.becomes(pod, Status.EXITED)
     answer = await home.ask(pod)
     assert (answer.status, answer.gateway) == (503, "sleeping")
-    await slack.until(lambda: slack.directs(ANA), what="for the notice")
-    [notice] = slack.directs(ANA)
-    assert "was stopped" in notice.screen
-    assert "no traffic" in notice.screen
+    await slack.until(lambda: "was stopped" in slack.directs(ANA)[-1].screen, what="for the notice")
+    notice = slack.directs(ANA)[-1]
+    assert "nobody used it for" in notice.screen
+    assert any("will be stopped at" in before for _, before in notice.edits), "it was the warning before"
 
 
 async def _starts_again(home: RealHouse, slack: SlackDouble, pod: Pod) -> Pod:
-    [notice] = slack.directs(ANA)
+    notice = slack.directs(ANA)[-1]
     ack = await slack.click(ANA, notice, "pod_start_again")
     assert ack.ok, ack.error
     found = await home.becomes(pod, Status.RUNNING)

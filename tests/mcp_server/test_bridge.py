@@ -30,21 +30,21 @@ async def test_it_hands_tools_and_calls_on(served: Served, home: FakeHouse, mode
 
     async with Client(bridge(served.url), mode=mode) as client:
         assert client.instructions is not None
-        assert len((await client.list_tools()).tools) == 12
+        assert len((await client.list_tools()).tools) == 16
         started = await client.call_tool("pod_start", {"template": "hello"}, progress_callback=note)
         assert (data(started)["status"], data(started)["via"]) == ("RUNNING", "mcp")
         assert "pod_list" in refusal(await client.call_tool("pod_get", {"pod": "nope"}))
         home.engine.script = Script.NO_IMAGE
         assert "pod_logs" in refusal(await client.call_tool("pod_start", {"template": "hello"}))
-    # The very last note may be overtaken by the result.
-    assert len(notes) > 2
+    # How many depends on how fast the start was, and the very last one may be overtaken by the result.
+    assert notes
     assert notes == sorted(notes)
 
 
 async def test_it_waits_for_a_service_that_is_not_there_yet(home: FakeHouse, mode: str) -> None:
     port = free_port()
     async with Client(bridge(f"http://127.0.0.1:{port}"), mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 12
+        assert len((await client.list_tools()).tools) == 16
         for _ in range(2):
             told = refusal(await client.call_tool("pod_list"))
             assert "make up" in told

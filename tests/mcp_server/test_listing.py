@@ -14,9 +14,11 @@ from tests.houses import FakeHouse
 from tests.mcp_server.conftest import Opener
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-BUDGET = 16_000
-READERS = {"pod_list", "pod_get", "pod_logs", "template_list", "volume_list"}
-LOSING = {"pod_stop", "pod_restart", "pod_terminate", "volume_delete"}
+BUDGET = 18_000
+READERS = {"pod_list", "pod_get", "pod_logs", "pod_why", "template_list", "volume_list"}
+LOSING = {"pod_stop", "pod_restart", "pod_terminate", "pod_unexpose", "volume_delete"}
+ADDING_UP = {"pod_start", "pod_restart", "pod_keep"}
+"""A second call does something again."""
 TOOLS = own_tools()
 
 
@@ -34,6 +36,10 @@ def test_all_tools_are_there_in_order() -> None:
         "pod_restart",
         "pod_terminate",
         "pod_logs",
+        "pod_why",
+        "pod_keep",
+        "pod_expose",
+        "pod_unexpose",
         "template_list",
         "volume_list",
         "volume_create",
@@ -65,6 +71,7 @@ def test_every_tool_is_fully_described(tool: Tool) -> None:
     assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
     assert hints.read_only_hint == (tool.name in READERS)
     assert hints.destructive_hint == (tool.name in LOSING)
+    assert hints.idempotent_hint == (tool.name not in ADDING_UP)
     assert hints.open_world_hint == (tool.name in {"pod_start", "pod_resume"})
     assert tool.title
     assert tool.description
@@ -72,7 +79,7 @@ def test_every_tool_is_fully_described(tool: Tool) -> None:
     assert tool.input_schema["additionalProperties"] is False
     for name, schema in tool.input_schema["properties"].items():
         assert schema["description"], name
-        bounded = {"maxLength", "maximum"} & set(schema) or schema["type"] in ("boolean", "object")
+        bounded = {"maxLength", "maximum", "maxItems", "enum"} & set(schema) or schema["type"] in ("boolean", "object")
         assert bounded, name
 
 

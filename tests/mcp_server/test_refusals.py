@@ -32,6 +32,18 @@ CONTROL = "a\x00b\x1b[31m\r\nc"
         ("pod_start", {"template": "hello", "cpu": "many"}, ["cpu:", "number"]),
         ("pod_start", {"template": "hello", "gpu": "A100:2"}, ["pod_start"]),
         ("pod_start", {"template": "hello", "idle": "soon"}, ["idle:", "30m"]),
+        ("pod_start", {"template": "hello", "idle": "1e9h"}, ["idle:", "30m"]),
+        ("pod_start", {"template": "hello", "idle": "10m", "warning": "11m"}, ["warning:", "10m", "pod_start"]),
+        ("pod_start", {"template": "hello", "warning": "5"}, ["warning:", "Did you mean 5m?"]),
+        ("pod_start", {"template": "hello", "lifetime": "-1m"}, ["lifetime:", "'-1m'"]),
+        ("pod_start", {"template": "hello", "ignore": ["health"]}, ["ignore:", "'health'", "agent:UptimeRobot"]),
+        ("pod_start", {"template": "hello", "ignore": ["/a b"]}, ["ignore.paths:", "/health"]),
+        ("pod_start", {"template": "hello", "ignore": ["agent:"]}, ["ignore:", "'agent:'"]),
+        ("pod_start", {"template": "hello", "ignore": ["method:\u0661"]}, ["ignore.methods:", "HEAD"]),
+        ("pod_start", {"template": "hello", "ignore": "/health"}, ["ignore:", "list"]),
+        ("pod_start", {"template": "hello", "ignore": [LONG]}, ["ignore.0:", "210"]),
+        ("pod_start", {"template": "hello", "ignore": ["/x"] * 51}, ["ignore:", "50"]),
+        ("pod_start", {"template": "hello", "wake": "maybe"}, ["wake:", "'auto', 'button' or 'off'"]),
         ("pod_start", {"template": "hello", "wait_seconds": 301}, ["wait_seconds:", "300"]),
         ("pod_start", {"template": "hello", "wait_seconds": "long"}, ["wait_seconds:", "integer"]),
         ("pod_start", {"template": "hello", "env": {"A B": "1"}}, ["env:", "'A B'"]),
@@ -41,7 +53,7 @@ CONTROL = "a\x00b\x1b[31m\r\nc"
         ("pod_get", {"pod": "nope"}, ["No pod", "pod_list"]),
         ("pod_get", {"pod": LONG}, ["pod:", "63"]),
         ("pod_get", {"pod": CONTROL}, ["No pod", "pod_list"]),
-        ("pod_get", {"pod": ""}, ["pod:"]),
+        ("pod_get", {"pod": ""}, ["Which pod?", "pod_get"]),
         ("pod_get", {"pod": "nope", "wait_seconds": -1}, ["wait_seconds:", "0"]),
         ("pod_get", {"pod": "nope", LONG: 1}, ["no such argument", "Allowed: pod, wait_seconds"]),
         ("pod_logs", {"pod": "nope", "tail": 1001}, ["tail:", "1000"]),
@@ -50,6 +62,17 @@ CONTROL = "a\x00b\x1b[31m\r\nc"
         ("pod_resume", {"pod": "nope"}, ["pod_list"]),
         ("pod_restart", {"pod": "nope"}, ["pod_list"]),
         ("pod_terminate", {"pod": "nope"}, ["pod_list"]),
+        ("pod_why", {}, ["pod:", "required"]),
+        ("pod_why", {"pod": "nope"}, ["No pod", "pod_list"]),
+        ("pod_why", {"pod": LONG}, ["pod:", "63"]),
+        ("pod_keep", {"pod": "nope"}, ["duration:", "required"]),
+        ("pod_keep", {"pod": "nope", "duration": "2h"}, ["No pod", "pod_list"]),
+        ("pod_keep", {"pod": "nope", "duration": LONG}, ["duration:", "20"]),
+        ("pod_keep", {"pod": "nope", "duration": 30}, ["duration:", "string"]),
+        ("pod_expose", {"pod": "nope"}, ["port:", "required"]),
+        ("pod_expose", {"pod": "nope", "port": "8888"}, ["No pod", "pod_list"]),
+        ("pod_expose", {"pod": "nope", "port": LONG}, ["port:", "20"]),
+        ("pod_unexpose", {"pod": "", "port": "8888"}, ["Which pod?", "pod_unexpose"]),
         ("volume_create", {"name": "../up"}, ["name:", "volume_create"]),
         ("volume_create", {"name": "v", "size": "big"}, ["size:"]),
         ("nothing", {}, ["Unknown tool"]),
@@ -68,6 +91,56 @@ async def test_bad_input(
     assert said.isprintable()
     assert "Error executing tool" not in said
     assert "pydantic" not in said
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        ("pod_keep", {"duration": "30"}, ["keep:", "Did you mean 30m?", "pod_keep"]),
+        ("pod_keep", {"duration": "-1m"}, ["keep:", "'-1m'", "30m"]),
+        ("pod_keep", {"duration": "1e9h"}, ["keep:", "'1e9h'"]),
+        ("pod_keep", {"duration": "٣٠m"}, ["keep:", "not a duration"]),
+        ("pod_keep", {"duration": ""}, ["keep:"]),
+        ("pod_keep", {"duration": "31d"}, ["keep:", "at most 30d"]),
+        ("pod_expose", {"port": "http"}, ["port:", "8888/http", "pod_expose"]),
+        ("pod_expose", {"port": "0"}, ["port:", "65535"]),
+        ("pod_expose", {"port": "65536/tcp"}, ["port:", "65535"]),
+        ("pod_expose", {"port": "-1"}, ["port:", "65535"]),
+        ("pod_expose", {"port": "٨٨٨٨"}, ["port:", "65535"]),
+        ("pod_expose", {"port": "8888/udp"}, ["port:", "22/tcp"]),
+        ("pod_expose", {"port": "8080/tcp"}, ["8080", "Unexpose it first", "pod_get"]),
+        ("pod_expose", {"port": "22/tcp"}, ["PODKEEPER_TCP_PORTS"]),
+        ("pod_unexpose", {"port": "9999"}, ["9999", "It has: 8080/http", "pod_unexpose"]),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+async def test_what_a_running_pod_is_asked_wrongly(
+    opened: Opener, home: FakeHouse, tool: str, arguments: dict[str, Any], words: list[str]
+) -> None:
+    before = await home.started()
+    async with opened() as client:
+        said = refusal(await client.call_tool(tool, {"pod": before.name, **arguments}))
+    for word in words:
+        assert word in said
+    assert len(said) < 700
+    assert await home.after(before) == before
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [("pod_keep", {"duration": "2h"}), ("pod_expose", {"port": "9"}), ("pod_unexpose", {"port": "8080"})],
+)
+async def test_what_comes_too_late_says_so(
+    opened: Opener, home: FakeHouse, tool: str, arguments: dict[str, str]
+) -> None:
+    pod = await home.started()
+    async with opened() as client:
+        await client.call_tool("pod_stop", {"pod": pod.id})
+        for status in ("EXITED", "TERMINATED"):
+            said = refusal(await client.call_tool(tool, {"pod": pod.id, **arguments}))
+            assert status in said
+            assert "pod_get" in said
+            await client.call_tool("pod_terminate", {"pod": pod.id})
 
 
 async def test_an_ambiguous_pod_lists_the_candidates(opened: Opener, home: FakeHouse) -> None:

@@ -7,9 +7,10 @@ from tests.houses import FakeHouse
 from tests.mcp_server.conftest import Opener, data, last, refusal, text
 
 FIELDS = {
-    "id", "name", "status", "template", "image", "owner", "via", "ports", "url", "actions", "reason", "cpu", "memory",
-    "gpu", "volume", "volume_path", "network_volume", "idle_timeout", "price_per_hour", "created_at", "started_at",
-    "ready_at", "last_active_at", "stops_at", "hint",
+    "id", "name", "status", "template", "image", "owner", "via", "ports", "url", "login", "actions", "reason", "cpu",
+    "memory", "gpu", "volume", "volume_path", "network_volume", "idle_timeout", "idle_warning", "idle_action",
+    "ignore", "max_lifetime", "wake", "price_per_hour", "created_at", "started_at", "ready_at", "last_active_at",
+    "keep_until", "kept_by", "warned_at", "stops_at", "hint",
 }  # fmt: skip
 
 
@@ -26,7 +27,7 @@ async def test_a_start_comes_back_running_with_its_address(opened: Opener, home:
     assert (pod["name"], pod["status"], pod["via"], pod["template"]) == ("hello-1", "RUNNING", "mcp", "hello")
     assert pod["url"] == f"http://{pod['id']}-8080.proxy.localhost:8080"
     assert pod["ports"] == [{"port": "8080/http", "url": pod["url"]}]
-    assert pod["actions"] == ["stop", "restart", "terminate"]
+    assert pod["actions"] == ["stop", "restart", "terminate", "keep", "expose"]
     assert pod["created_at"] == "2026-11-24T14:00:00Z"
     assert pod["stops_at"] == "2026-11-24T14:30:00Z"
     assert pod["idle_timeout"] == "30m"

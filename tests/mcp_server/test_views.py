@@ -11,18 +11,18 @@ async def pod(home: FakeHouse) -> Pod:
 
 async def test_short_logs_are_whole(home: FakeHouse) -> None:
     logs = PodLogs.of(await pod(home), "one\ntwo\n", 100)
-    assert (logs.lines, logs.truncated, logs.text()) == (["one", "two"], False, "one\ntwo")
+    assert (logs.lines, logs.truncated, logs.brief()) == (["one", "two"], False, "one\ntwo")
 
 
 async def test_no_logs(home: FakeHouse) -> None:
     logs = PodLogs.of(await pod(home), "", 100)
-    assert (logs.lines, logs.truncated, logs.text()) == ([], False, "(no output)")
+    assert (logs.lines, logs.truncated, logs.brief()) == ([], False, "(no output)")
 
 
 async def test_an_older_line_is_said_to_be_left_out(home: FakeHouse) -> None:
     logs = PodLogs.of(await pod(home), "one\ntwo\nthree\n", 2)
     assert (logs.lines, logs.truncated) == (["two", "three"], True)
-    assert logs.text().startswith("(older output was left out)")
+    assert logs.brief().startswith("(older output was left out)")
 
 
 async def test_the_end_of_long_logs_is_kept(home: FakeHouse) -> None:

@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
 from core.engines.docker import gpus, labels, standin, streams
-from core.engines.docker.client import PATIENT, Client, Refused
+from core.engines.docker.client import Client, Refused
 from core.engines.docker.containers import Containers
 from core.engines.docker.network import PodNetwork
+from core.engines.docker.nvml import Nvml
 from core.engines.docker.pull import PLATFORM, check_name, find, platform_of, pull, wrong_platform
+from core.engines.docker.usage import Meter
 from core.errors import PodError, PodFailed, Unavailable
-from core.model import POD_LABEL, Gpu, Pod, Stage, Upstream, Volume
+from core.model import POD_LABEL, Gpu, Pod, Stage, Upstream, Volume, Wake
 
 log = logging.getLogger(__name__)
 _PULLS_AT_ONCE = 16
@@ -26,11 +28,23 @@ class DockerEngine(Engine):
     """Pods as containers of one Docker Engine, in one network per installation."""
 
     name: ClassVar[str] = "docker"
-    features: ClassVar[Features] = Features(network_volumes=True, container_disk_limit=False, usage=True)
+    features: ClassVar[Features] = Features(
+        network_volumes=True, container_disk_limit=False, usage=True, expose=True, wake=Wake.BUTTON
+    )
 
-    def __init__(self, url: str | None = None, *, stand_ins: Mapping[str, str] = standin.STAND_INS) -> None:
-        """`url` as in DOCKER_HOST, which counts when it is None; `stand_ins` are the images that we can make."""
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        stand_ins: Mapping[str, str] = standin.STAND_INS,
+        nvml: Nvml | None = None,
+    ) -> None:
+        """`url` as in DOCKER_HOST, which counts when it is None; `stand_ins` are the images that we can make.
+
+        `nvml` tells how busy GPUs are; None: this machine's own.
+        """
         self._client = Client(url)
+        self._meter = Meter(self._client, nvml or Nvml())
         self._stand_ins = stand_ins
         self._pulls = asyncio.Semaphore(_PULLS_AT_ONCE)
         self._making = asyncio.Lock()
@@ -97,10 +111,12 @@ class DockerEngine(Engine):
 
     async def stop(self, pod: Pod, grace: float = 10) -> None:
         """See the seam."""
+        self._meter.forget(pod.id)
         await self._containers.remove(pod.id, grace)
 
     async def terminate(self, pod: Pod) -> None:
         """See the seam."""
+        self._meter.forget(pod.id)
         await self._containers.remove(pod.id)
         await self._containers.drop_volume(labels.disk_name(pod.id))
 
@@ -131,17 +147,23 @@ class DockerEngine(Engine):
             raise
 
     async def usage(self, pod: Pod) -> Usage:
-        """See the seam. The daemon takes about a second to compare two samples."""
-        ref = labels.container_name(pod.id, pod.run)
-        if await self._containers.show(ref) is None:
+        """See the seam. The first time the daemon takes about a second to compare two samples."""
+        found = await self._running(pod)
+        if found is None:
+            self._meter.forget(pod.id)
             return Usage()
-        try:
-            stats = await self._client.call("GET", f"containers/{ref}/stats", params={"stream": False}, seconds=PATIENT)
-        except Refused as error:
-            if error.status in (404, 409):
-                return Usage()
-            raise
-        return streams.usage(stats, pod.spec.cpu)
+        return await self._meter.read(pod, found)
+
+    async def upstream(self, pod: Pod, port: int) -> Upstream | None:
+        """See the seam: the pod's own address, where every port of it can be reached."""
+        found = await self._running(pod)
+        address = labels.address_of(found["NetworkSettings"]["Networks"]) if found is not None else None
+        return Upstream(host=address, port=port) if address is not None else None
+
+    async def inside(self) -> str | None:
+        """See the seam."""
+        address = await self._network.gateway()
+        return address if self._client.local else None  # otherwise it is another machine's
 
     async def changes(self) -> AsyncGenerator[str]:
         """See the seam."""
@@ -172,6 +194,11 @@ class DockerEngine(Engine):
             "label": [f"{labels.INSTALLATION_LABEL}={self._installation}"],
         }
         return self._client.stream("GET", "events", params={"since": since, "filters": filters})
+
+    async def _running(self, pod: Pod) -> Mapping[str, Any] | None:
+        """`docker inspect` of the pod's present run, while it runs."""
+        found = await self._containers.show(labels.container_name(pod.id, pod.run))
+        return found if found is not None and found["State"]["Running"] else None
 
     # images
 

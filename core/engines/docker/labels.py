@@ -94,7 +94,12 @@ def _run(labels: Mapping[str, str]) -> int:
     return int(value) if value.isascii() and value.isdigit() else 0
 
 
+def address_of(networks: Mapping[str, Any]) -> str | None:
+    """A running container's address, from the `Networks` that Docker tells of it."""
+    return next((n["IPAddress"] for n in networks.values() if n.get("IPAddress")), None)
+
+
 def _upstreams(labels: Mapping[str, str], networks: Mapping[str, Any]) -> dict[int, Upstream]:
-    address = next((n["IPAddress"] for n in networks.values() if n.get("IPAddress")), None)
+    address = address_of(networks)
     ports = [int(p) for p in labels.get(PORTS_LABEL, "").split(",") if p.isascii() and p.isdigit()]
     return {port: Upstream(host=address, port=port) for port in ports} if address else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.engines.docker.client import PATIENT, Client, Json, Refused, section
-from core.engines.docker.labels import INSTALLATION_LABEL, claim, network_name
+from core.engines.docker.labels import INSTALLATION_LABEL, claim, mine, network_name
 from core.errors import Unavailable
 
 _POOLS = tuple(ipaddress.IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
@@ -51,13 +51,25 @@ class PodNetwork:
         room = subnet.num_addresses - _FIRST_HOST - 1
         return (str(subnet[_FIRST_HOST + (first + i) % room]) for i in range(room))
 
-    async def _find(self) -> IPv4Network | None:
+    async def gateway(self) -> str | None:
+        """The daemon's machine as pods see it; None when there is no such network, or it is a stranger's."""
+        found = await self._look()
+        if found is None or not mine(found.get("Labels"), self._installation):
+            return None
+        return next((str(c["Gateway"]) for c in _configs(found) if c.get("Gateway")), None)
+
+    async def _look(self) -> Json | None:
         try:
-            found = await self._client.call("GET", f"networks/{self.name}")
+            return await self._client.call("GET", f"networks/{self.name}")
         except Refused as error:
             if error.status == 404:
                 return None
             raise
+
+    async def _find(self) -> IPv4Network | None:
+        found = await self._look()
+        if found is None:
+            return None
         claim(found.get("Labels"), self._installation, f"Docker network named {self.name}")
         return next(iter(subnets([found])), None)
 

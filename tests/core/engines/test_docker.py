@@ -255,21 +255,6 @@ async def test_gpus_without_a_runtime_is_no_capacity(engine: DockerEngine, image
         await start(engine, make_pod(images.web), gpus=("GPU-none",))
 
 
-async def test_usage_is_a_share_of_what_was_given(engine: DockerEngine, images: Images) -> None:
-    pod = make_pod(images.web, cpu=0.2, args=("sh", "-c", "while :; do :; done"))
-    await start(engine, pod)
-
-    async def busy() -> bool:
-        share = (await engine.usage(pod)).cpu
-        return share is not None and share > 0.4
-
-    await until(busy)
-    used = await engine.usage(pod)
-    assert used.memory is not None
-    assert 0 < used.memory < 1
-    assert used.gpu is None
-
-
 @pytest.fixture
 async def absent(tmp_path: Path) -> AsyncIterator[DockerEngine]:
     engine = DockerEngine(f"unix://{tmp_path / 'docker.sock'}")
@@ -284,7 +269,7 @@ async def test_an_engine_that_is_not_there_is_told_by_every_verb(absent: DockerE
     verbs = [
         absent.check(), absent.gpus(), absent.stop(pod), absent.terminate(pod), absent.inspect(pod), absent.list(),
         absent.halt(instance), absent.logs(pod, 1), absent.usage(pod), absent.create_volume(volume),
-        absent.delete_volume(volume),
+        absent.delete_volume(volume), absent.upstream(pod, 8080), absent.inside(),
     ]  # fmt: skip
     for verb in verbs:
         with pytest.raises(Unavailable, match=f"does not answer at unix://{tmp_path}/docker.sock.*Is Docker running"):
@@ -365,3 +350,55 @@ async def test_a_next_start_after_a_restart_of_podkeeper_takes_over(
     await later.stop(again(pod))
     assert await later.inspect(pod) is None
     await later.close()
+
+
+async def test_a_pod_reaches_this_machine_at_the_address_inside(engine: DockerEngine, images: Images) -> None:
+    pod = make_pod(images.web)
+    await start(engine, pod)
+    inside = await engine.inside()
+    assert inside is not None
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        answered.set()
+
+    heard: list[bytes] = []
+    answered = asyncio.Event()
+    async with await asyncio.start_server(answer, inside, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        ask = f"echo hello from inside | nc -w 5 {inside} {port}"
+        await asyncio.to_thread(docker, "exec", f"podkeeper-{pod.id}-1", "sh", "-c", ask)
+        await answered.wait()
+    assert heard == [b"hello from inside\n"]
+
+
+async def test_an_undeclared_port_of_a_pod_is_reached_at_its_upstream(engine: DockerEngine, images: Images) -> None:
+    pod = make_pod(images.web, args=("sh", "-c", "mkdir /w; echo later > /w/index.html; httpd -f -p 9000 -h /w"))
+    await start(engine, pod)
+    upstream = await engine.upstream(pod, 9000)
+    assert upstream is not None
+
+    async def answer() -> str | None:
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                return (await client.get(f"http://{upstream.host}:{upstream.port}/")).text.strip()
+        except httpx.TransportError:
+            return None
+
+    assert await until(answer) == "later"
+
+
+async def test_without_the_network_there_is_no_address_inside() -> None:
+    installation = secrets.token_hex(8)
+    engine = DockerEngine()
+    await engine.open(installation)
+    docker("network", "rm", f"podkeeper-{installation[:8]}")
+    assert await engine.inside() is None
+    docker("network", "create", f"podkeeper-{installation[:8]}")
+    try:
+        assert await engine.inside() is None  # a stranger's
+    finally:
+        docker("network", "rm", f"podkeeper-{installation[:8]}")
+        await engine.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.docker import gpus, layers, refusals, standin, streams
+from core.engines.docker import gpus, layers, refusals, standin, streams, usage
 from core.engines.docker.client import Refused, away
 from core.engines.docker.config import create_config
 from core.engines.docker.network import free_subnets, parse_nameservers, parse_routes, subnets
@@ -217,15 +217,35 @@ def test_logs_of_both_streams_become_one_text() -> None:
     assert streams.demultiplex(b"") == ""
 
 
-def test_usage_is_of_what_was_given() -> None:
-    stats = {
-        "cpu_stats": {"cpu_usage": {"total_usage": 300}, "system_cpu_usage": 2000, "online_cpus": 4},
-        "precpu_stats": {"cpu_usage": {"total_usage": 100}, "system_cpu_usage": 1000},
-        "memory_stats": {"usage": 600, "limit": 1000, "stats": {"inactive_file": 100}},
-    }
-    seen = streams.usage(stats, cpus=2)
-    assert (seen.cpu, seen.memory, seen.gpu) == (pytest.approx(0.4), 0.5, None)
-    assert streams.usage({"cpu_stats": {}, "memory_stats": {}}, 1).cpu is None
+def test_cpu_is_the_average_share_of_what_was_given() -> None:
+    before = usage.cpu_sample({"cpu_usage": {"total_usage": 100}, "system_cpu_usage": 4000, "online_cpus": 4})
+    now = usage.cpu_sample({"cpu_usage": {"total_usage": 300}, "system_cpu_usage": 8000, "online_cpus": 4})
+    assert before is not None
+    assert now is not None
+    assert usage.cpu_share(before, now, 2) == pytest.approx(0.1)
+    assert usage.cpu_share(before, now, 0.1) == 1
+    assert usage.cpu_share(now, now, 2) is None
+    assert usage.cpu_share(None, now, 2) is None
+    assert usage.cpu_sample({"cpu_usage": {"total_usage": 0}}) is None
+
+
+def test_a_look_too_soon_goes_on_with_the_average_of_the_one_before() -> None:
+    first, second, soon, third = (
+        usage.CpuSample(used, round(elapsed * usage.SHORTEST))
+        for used, elapsed in ((0, 0), (10, 30), (10, 30.01), (20, 60))
+    )
+    assert usage.window(None, None, first) == (None, first)
+    assert usage.window(None, first, second) == (first, second)
+    assert usage.window(first, second, soon) == (first, second)
+    assert usage.window(None, second, soon) == (second, second)
+    assert usage.window(first, second, third) == (second, third)
+
+
+def test_memory_is_the_share_of_the_limit_without_the_cache_that_can_be_dropped() -> None:
+    assert usage.memory_share({"usage": 600, "limit": 1000, "stats": {"inactive_file": 100}}) == 0.5
+    assert usage.memory_share({"usage": 600, "limit": 1000, "stats": {"total_inactive_file": 200}}) == 0.4
+    assert usage.memory_share({"usage": 600, "limit": 1000}) == 0.6
+    assert usage.memory_share({}) is None
 
 
 # As nvidia-smi prints it, with a line that a broken device gives.

@@ -90,7 +90,7 @@ async def test_an_engine_that_is_down_tells_so_with_every_verb() -> None:
     verbs = [
         engine.check(), engine.gpus(), start(engine, pod), engine.stop(pod), engine.terminate(pod),
         engine.inspect(pod), engine.list(), engine.halt(seen), engine.logs(pod, 1), engine.usage(pod),
-        engine.create_volume(volume), engine.delete_volume(volume),
+        engine.create_volume(volume), engine.delete_volume(volume), engine.upstream(pod, 8080), engine.inside(),
     ]  # fmt: skip
     for verb in verbs:
         with pytest.raises(Unavailable):
@@ -117,6 +117,14 @@ async def test_gpus_and_usage_are_what_the_test_says() -> None:
     async for _ in engine.start(order):
         pass
     assert engine.orders == [order]
+    with_gpu = pod.model_copy(update={"gpus": ("GPU-1",)})
+    assert await engine.usage(with_gpu) == Usage(cpu=0.0, memory=0.0, gpu=0.0)
     engine.shares[pod.id] = Usage(cpu=0.5)
     assert await engine.usage(pod) == Usage(cpu=0.5)
     assert isinstance(engine, Engine)
+
+
+async def test_a_machine_may_have_no_address_for_pods() -> None:
+    engine = FakeEngine()
+    engine.inside_address = None
+    assert await engine.inside() is None

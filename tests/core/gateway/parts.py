@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -29,17 +29,22 @@ def other(pod_id: str, state: RouteState, port: int = 80) -> Route:
 
 
 class PodServer:
-    """A web server as it may run in a pod; `name` is in its answers. `/wait` and `/events` go on at `release`."""
+    """A web server as it may run in a pod; `name` is in its answers. `/wait` and `/events` go on at `release`.
+
+    `/drops` sends 1000 bytes at each `drop`.
+    """
 
     def __init__(self, name: str = "pod") -> None:
         self.name = name
         self.upstream = Upstream(host="127.0.0.1", port=free_port())
         self.waiting = asyncio.Event()
         self.release = asyncio.Event()
+        self.drop = asyncio.Event()
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/status/{code}", self._status)
         app.router.add_get("/wait", self._wait)
         app.router.add_get("/events", self._events)
+        app.router.add_get("/drops", self._drops)
         app.router.add_get("/socket", self._socket)
         app.router.add_post("/upload", self._upload)
         app.router.add_route("*", "/{path:.*}", self._any)
@@ -77,6 +82,15 @@ class PodServer:
         await response.write(b"data: second\n\n")
         return response
 
+    async def _drops(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while not self.release.is_set():
+            await self.drop.wait()
+            self.drop.clear()
+            await response.write(bytes(1000))
+        return response
+
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(timeout=0.1)
         await socket.prepare(request)
@@ -89,6 +103,48 @@ class PodServer:
         async for chunk in request.content.iter_any():
             size += len(chunk)
         return web.json_response({"size": size, "chunked": "chunked" in request.headers.get("transfer-encoding", "")})
+
+
+class Caller:
+    """A TCP client of a port; what it says comes back with the name of the pod before it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def say(self, text: str) -> str:
+        self.writer.write(f"{text}\n".encode())
+        return (await self.reader.readline()).decode().strip()
+
+    async def cut(self) -> bool:
+        """Returns when the other side ends the connection."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), 5) == b""
+        except ConnectionError:
+            return True
+
+
+@asynccontextmanager
+async def a_call(port: int) -> AsyncIterator[Caller]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Caller(reader, writer)
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def refused(port: int) -> bool:
+    """Nobody listens there."""
+    try:
+        async with a_call(port):
+            return False
+    except OSError:
+        return True
+
+
+def tcp(pod_id: str, upstream: Upstream | None, listen: int, state: RouteState = RouteState.LIVE) -> Route:
+    return Route(pod_id=pod_id, port=22, state=state, upstream=upstream, listen=listen)
 
 
 class Answer:
@@ -115,8 +171,11 @@ class Site:
         self.session = aiohttp.ClientSession()
         self.gateways: list[EnvoyGateway] = []
 
-    def gateway(self, kind: type[EnvoyGateway] = EnvoyGateway) -> EnvoyGateway:
-        made = kind(self.directory, ("127.0.0.1", self.port), DOMAIN, ("http", f":{self.port}"))
+    def gateway(
+        self, kind: type[EnvoyGateway] = EnvoyGateway, tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1"
+    ) -> EnvoyGateway:
+        public = ("https" if tls else "http", f":{self.port}")
+        made = kind(self.directory, (host, self.port), DOMAIN, public, tls=tls)
         self.gateways.append(made)
         return made
 
@@ -125,8 +184,8 @@ class Site:
         return int(json.loads((self.directory / "gateway.json").read_text())["pid"])
 
     async def get(self, host: str, path: str = "/", method: str = "GET", **headers: str) -> Answer:
-        """Ask for a host below the domain, or for a whole host name when it has a dot."""
-        name = host if "." in host else f"{host}.{DOMAIN}"
+        """Ask for a host below the domain, or for a whole host name when it has a dot or a colon."""
+        name = host if set(host) & {".", ":"} else f"{host}.{DOMAIN}"
         sent = {"Host": name, **{key.replace("_", "-"): value for key, value in headers.items()}}
         async with self.session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=sent) as answer:
             return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, await answer.text())
@@ -163,3 +222,21 @@ async def a_pod(name: str = "pod") -> AsyncIterator[PodServer]:
         yield server
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def an_echo(name: str = "pod") -> AsyncIterator[Upstream]:
+    """A TCP server as it may run in a pod."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                writer.write(name.encode() + b": " + line)
+        writer.close()
+
+    port = free_port()
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
+    try:
+        yield Upstream(host="127.0.0.1", port=port)
+    finally:
+        server.close()

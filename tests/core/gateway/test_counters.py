@@ -19,6 +19,11 @@ envoy_cluster_upstream_cx_rx_bytes_total{envoy_cluster_name="ws_abc-80"} 30
 envoy_cluster_upstream_rq_active{envoy_cluster_name="rq_abc-80"} 2
 envoy_cluster_upstream_rq_active{envoy_cluster_name="ws_abc-80"} 1
 envoy_cluster_upstream_rq_active{envoy_cluster_name="rq_abc-8080"} 1
+envoy_cluster_upstream_rq_completed{envoy_cluster_name="ig_abc-80"} 50
+envoy_cluster_upstream_cx_total{envoy_cluster_name="tc_abc-22"} 8
+envoy_cluster_upstream_cx_active{envoy_cluster_name="tc_abc-22"} 2
+envoy_cluster_upstream_cx_rx_bytes_total{envoy_cluster_name="tc_abc-22"} 100
+envoy_cluster_upstream_cx_tx_bytes_total{envoy_cluster_name="tc_abc-22"} 11
 envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="gateway"} 4
 """
 
@@ -33,7 +38,14 @@ def test_requests_and_upgrades_are_told_apart() -> None:
             upgrades=4,
             upgraded=1,
             upgraded_bytes=30,
+            ignored=50,
         )
+    }
+
+
+def test_a_tcp_connection_is_counted_as_an_upgraded_one() -> None:
+    assert port_traffic(parse(TEXT), ["abc-22"]) == {
+        "abc-22": PortTraffic(upgrades=8, upgraded=2, upgraded_bytes=111),
     }
 
 

@@ -31,7 +31,7 @@ async def test_a_visitor_cannot_speak_for_the_gateway(gateway: EnvoyGateway, sit
         "x_forwarded_prefix": "/evil",
         "forwarded": "for=6.6.6.6",
         "x_real_ip": "6.6.6.6",
-        "x_podkeeper_pod": "other-80",
+        "x_gw_pod": "other-80",
         "x_envoy_original_dst_host": "6.6.6.6:22",
         "x_envoy_max_retries": "99",
         "x_envoy_upstream_rq_timeout_ms": "1",
@@ -40,7 +40,7 @@ async def test_a_visitor_cannot_speak_for_the_gateway(gateway: EnvoyGateway, sit
     headers = (await site.get("abc-80", **forged)).body["headers"]
     assert headers["x-mine"] == "stays"
     assert headers["x-forwarded-proto"] == "http"
-    assert not {"x-forwarded-host", "x-forwarded-prefix", "forwarded", "x-real-ip", "x-podkeeper-pod"} & headers.keys()
+    assert not {"x-forwarded-host", "x-forwarded-prefix", "forwarded", "x-real-ip", "x-gw-pod"} & headers.keys()
     assert not {name for name in headers if name.startswith("x-envoy")} - {"x-envoy-external-address"}
     assert "6.6.6.6" not in str(headers)
 
@@ -58,6 +58,19 @@ async def test_events_arrive_as_they_are_sent(gateway: EnvoyGateway, site: Site,
         assert await answer.content.readuntil(b"\n\n") == b"data: second\n\n"
         assert await answer.read() == b""
     await until(lambda: _quiet(gateway))
+
+
+async def test_bytes_are_counted_while_a_stream_is_open(gateway: EnvoyGateway, site: Site, pod: PodServer) -> None:
+    async with site.opened("abc-80", "/drops") as answer:
+        seen = -1
+        for _ in range(5):
+            pod.drop.set()
+            await answer.content.readexactly(1000)
+            found = await port_traffic(gateway)
+            assert (found.in_flight, found.completed) == (1, 1)
+            assert found.bytes >= seen + 1000
+            assert await port_traffic(gateway) == found
+            seen = found.bytes
 
 
 async def test_a_silent_websocket_is_upgraded_and_not_in_flight(gateway: EnvoyGateway, site: Site) -> None:

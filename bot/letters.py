@@ -1,0 +1,151 @@
+"""Letters: what the owner of a pod is told without having asked, and the answer to "why?"."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from bot.blocks import Block, Message, actions, button, context, section
+from bot.views import (
+    START_AGAIN,
+    TERMINATE,
+    Shown,
+    down_buttons,
+    stop_button,
+    terminate_button,
+    what_is_kept,
+    what_terminating_deletes,
+)
+from bot.words import clock, code, escape, fence, moment
+from core.model import Action, IdleAction, Pod
+from core.service import Why
+from core.units import format_bytes
+
+KEEP = "pod_keep"
+"""Beginning of the action ids of buttons that keep a pod; the duration follows."""
+WHY = "pod_why"
+FORGET_NOT = "pod_forget_not"
+
+_END = {IdleAction.STOP: "stop", IdleAction.TERMINATE: "terminate", IdleAction.NOTIFY: "notice"}
+
+
+def warning(shown: Shown, reason: str, deadline: datetime, action: str, *, final: bool) -> Message:
+    """Of an end that is near, with what can still be done about it; a `final` one cannot be moved."""
+    pod = shown.pod
+    terminates = action == IdleAction.TERMINATE
+    word = "terminated" if terminates else "stopped"
+    head = f"{code(pod.name)} will be {word} at {clock(deadline)}"
+    lines = [f"{escape(reason)}.", what_terminating_deletes(pod) if terminates else _what_stopping_keeps(pod)]
+    keeps = [] if final else [_keep(pod, "1h", "Keep 1 h"), _keep(pod, "8h", "Keep 8 h")]
+    if final:
+        lines.append("Neither use nor keeping it moves this end.")
+    return _letter(head, lines, [*keeps, *_end_now(pod), _why(pod)])
+
+
+def idle_notice(shown: Shown, reason: str) -> Message:
+    """Of a pod that nobody uses and that its rule lets run on."""
+    pod = shown.pod
+    cost = f" It costs {pod.spec.price_per_hour:g} per hour." if pod.spec.price_per_hour else ""
+    lines = [f"{escape(reason)}. Its rule says only to tell you, so it runs on.{cost}"]
+    return _letter(f"{code(pod.name)} is idle", lines, [*_end_now(pod), _keep(pod, "8h", "Keep 8 h"), _why(pod)])
+
+
+def withdrawn(pod: Pod, *, used: bool) -> Message:
+    """The warning is void."""
+    why = "is in use again" if used else "is not to be stopped for now"
+    return _letter(f"{code(pod.name)} {why}", ["The warning is withdrawn; it runs on."], [])
+
+
+def kept(pod: Pod, by: str) -> Message:
+    """A promise was given or taken back; `by`: escaped."""
+    if pod.keep_until is None:
+        return _letter(f"{code(pod.name)} is not kept any more", [f"Taken back by {by}."], [])
+    lines = [f"By {by}."]
+    if pod.spec.max_lifetime:
+        lines.append("That does not move the end of its lifetime.")
+    return _letter(f"{code(pod.name)} is kept until {moment(pod.keep_until)}", lines, [])
+
+
+def woken(pod: Pod) -> Message:
+    """A visitor has started it."""
+    text = f"{code(pod.name)} was started by a visitor of its address."
+    return Message(text, [section(text), *actions(*_end_now(pod))])
+
+
+def forget(pod: Pod, since: datetime, volume: int | None) -> Message:
+    """The proposal to delete a pod that has been stopped for long; it is carried out only after a yes."""
+    what = f"its volume disk ({format_bytes(volume)} at {code(pod.spec.volume_path)})" if volume else "nothing else"
+    frees = f"frees {format_bytes(volume)}" if volume else "frees its name and its address"
+    lines = [f"Delete it with {what}? That {frees}. Nothing is deleted unless you say so."]
+    buttons = [
+        button("Delete…", TERMINATE, pod.id, said=f"Delete {pod.name}, asks first"),
+        button("Keep it", FORGET_NOT, pod.id, said=f"Keep {pod.name}"),
+        button("Start again", START_AGAIN, pod.id, said=f"Start {pod.name} again"),
+    ]
+    return _letter(f"{code(pod.name)} has been stopped since {moment(since)}", lines, buttons)
+
+
+def not_forgotten(pod: Pod, by: str) -> Message:
+    """The answer to the proposal was no."""
+    return _letter(f"{code(pod.name)} stays as it is", [f"Nothing was deleted. {by} wants to keep it."], [])
+
+
+def notice(shown: Shown, reason: str, what: str) -> Message:
+    """Of an end that nobody asked for; `what`: `was stopped`, `has ended`, `has failed`."""
+    pod = shown.pod
+    first, _, last_lines = reason.partition("\n")
+    last_lines = last_lines.removeprefix("Last lines:\n")
+    stays = what_is_kept(pod)
+    head = f"{code(pod.name)} {what}: {escape(first)}"
+    blocks = [section(f"*{code(pod.name)} {what}*: {escape(first)}" + (f"\n{stays}" if stays else ""))]
+    if last_lines:
+        blocks.append(section(fence(last_lines)))
+    return Message(" ".join(filter(None, [head, stays])), [*blocks, *actions(*down_buttons(pod))])
+
+
+def why(found: Why, now: datetime) -> Message:
+    """The sentence, and its times in the reader's zone."""
+    pod, decided = found.pod, found.verdict
+    head = f"{code(pod.name)}: {escape(found.text)}"
+    facts: list[str] = []
+    if decided is not None:
+        if pod.last_active_at is not None:
+            facts.append(f"last use {moment(pod.last_active_at)}")
+        comes = decided.by_lifetime or not decided.evidence.in_use
+        if decided.warn_at is not None and comes:
+            facts.append(f"warning {moment(max(now, decided.warn_at))}")
+        if decided.deadline is not None and comes:
+            by = " for its max_lifetime" if decided.by_lifetime else ""
+            facts.append(f"{_END[decided.action]} {moment(max(now, decided.deadline))}{by}")
+    line = " · ".join(facts)
+    return Message("\n".join(filter(None, [head, line])), [section(head), *map(context, filter(None, [line]))])
+
+
+def secrets(pod: Pod, tokens: Mapping[str, str]) -> Message:
+    """What lets its owner in; for an answer or a direct message, never for a channel."""
+    lines = [f"{code(name)}: {code(value)}" for name, value in tokens.items()]
+    return _letter(f"{code(pod.name)} asks who you are", [*lines, "Only you see this. `/pod show` shows it again."], [])
+
+
+def _letter(head: str, lines: list[str], buttons: list[Block]) -> Message:
+    body = "\n".join(line for line in lines if line)
+    return Message(f"{head}: {body}", [section(f"*{head}*\n{body}"), *actions(*buttons)])
+
+
+def _what_stopping_keeps(pod: Pod) -> str:
+    if pod.spec.volume is None:
+        return "Its container disk will be lost; it has no volume disk."
+    return f"Its container disk will be lost; its volume disk ({format_bytes(pod.spec.volume)}) is kept."
+
+
+def _keep(pod: Pod, duration: str, label: str) -> Block:
+    return button(label, f"{KEEP}_{duration}", pod.id, said=f"{label}: {pod.name}")
+
+
+def _why(pod: Pod) -> Block:
+    return button("Why?", WHY, pod.id, said=f"Why is {pod.name} idle?")
+
+
+def _end_now(pod: Pod) -> list[Block]:
+    """The way to end it at once: a stop where it can be stopped, a terminate that asks first otherwise."""
+    if Action.STOP in pod.actions:
+        return [stop_button(pod, "Stop now")]
+    return [terminate_button(pod)] if Action.TERMINATE in pod.actions else []

@@ -1,0 +1,72 @@
+"""What happens to pods: events, and how far a start is."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from core.model.base import Frozen
+from core.model.pod import Pod, Status
+
+
+class Event(Frozen):
+    """One thing that happened, written in the transaction that made it so."""
+
+    seq: int
+    at: datetime
+    pod_id: str
+    workspace: str
+    kind: str
+    """By a person: `pod.created`, `pod.stop`, `pod.resume`, `pod.restart`, `pod.terminate`, `pod.kept`,
+    `pod.exposed`, `pod.unexposed`; by a visitor of its address: `pod.woken`. By the house: `pod.starting`,
+    `pod.running`, `pod.idle_warning` (`data["deadline"]`, ISO 8601, `action`, `by_lifetime`), `pod.warning_withdrawn`,
+    `pod.idle_notice` (idle, and its rule says to tell only), `pod.idle_stop` (the reaper decided; `data["action"]`),
+    `pod.exited` (stopped; `data["cause"]`), `pod.ended` (it ended by itself or vanished), `pod.failed`,
+    `pod.terminated`, `pod.stop_failed` (will be tried again), `pod.forget_proposed` (stopped so long ago that it may
+    be deleted, if its owner says so), `pod.orphan` (something of ours that no row claims was halted).
+    `data["reason"]` is for people."""
+    status: Status | None = None
+    """The status after it."""
+    run: int = 1
+    actor: str
+    """Person id, or `reaper`, `reconciler`, `worker`."""
+    via: str
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Draft(Frozen):
+    """An event before the store numbers it."""
+
+    kind: str
+    actor: str
+    via: str
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Stage(StrEnum):
+    """The four things a start does, in order."""
+
+    PULL = "pull"
+    CREATE = "create"
+    START = "start"
+    READY = "ready"
+
+
+class Progress(Frozen):
+    """How far a start is; shown, not stored."""
+
+    pod_id: str
+    run: int
+    stage: Stage
+    message: str
+    fraction: float | None = None
+    """0..1 within the stage, None when unknown."""
+
+
+class Update(Frozen):
+    """What `PodService.watch` yields: the row as it is now, and how far the work is when that is what changed."""
+
+    pod: Pod
+    progress: Progress | None = None

@@ -1,0 +1,57 @@
+"""What pods are made from and with: templates, volumes, registry credentials."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from core.model.base import Frozen
+from core.model.spec import PodSpec
+
+
+class Volume(Frozen):
+    """A network volume: it outlives the pods that mount it."""
+
+    id: str
+    workspace: str
+    name: str
+    owner: str
+    owner_name: str
+    size: int | None
+    """Bytes wished for; None: not said."""
+    attached_to: tuple[str, ...] = ()
+    """Ids of the pods, in any status but TERMINATED, whose spec names it."""
+    created_at: datetime
+
+
+class Registry(Frozen):
+    """A stored credential for a private registry; the secret itself never leaves the store's `credential`."""
+
+    host: str
+    """As in image names: `ghcr.io`, `127.0.0.1:5000`, `docker.io`."""
+    username: str
+    created_at: datetime
+
+
+class Credential(Frozen):
+    """Username and secret for one registry."""
+
+    host: str
+    username: str
+    secret: str = Field(repr=False)
+
+
+class Template(Frozen):
+    """A recipe for pods, read from YAML."""
+
+    name: str
+    description: str
+    source: str
+    """`built-in` or the file it came from."""
+    spec: PodSpec
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.spec.template != self.name:
+            raise ValueError("a template's spec carries the template's name")
+        return self

@@ -1,0 +1,122 @@
+"""Ports of a running pod: given an address, or taken from it, without a restart."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from core.engines.base import Engine
+from core.errors import Conflict, InvalidInput, PodError
+from core.launcher import Launcher, Terms, listens
+from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, route_key
+from core.policy import moved_on
+from core.progress import Board
+from core.service.pods import PodService
+from core.store import Store
+from core.store.whole import whole
+from core.units import shorten
+
+MOST_PORTS = 20
+_PORT: TypeAdapter[PortModel] = TypeAdapter(Port)
+
+
+class Ports:
+    """Only PodErrors come out."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        launcher: Launcher,
+        pods: PodService,
+        board: Board,
+        terms: Terms,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._launcher = launcher
+        self._pods = pods
+        self._board = board
+        self._terms = terms
+        self._now = now
+
+    async def expose(self, caller: Caller, reference: str, port: str) -> Pod:
+        """Give a port of a running pod an address: `8888`, `8888/http` or `22/tcp`. One that has it keeps it.
+
+        InvalidInput (no port), Conflict (it does not run, has too many, or the engine cannot), NoCapacity (no TCP port
+        of the gateway is free), Unavailable.
+        """
+        wanted = parse_port(port)
+        pod = await self._pods.may(caller, reference, Action.EXPOSE)
+        if wanted in pod.spec.ports:
+            return pod
+        if any(p.number == wanted.number for p in pod.spec.ports):
+            raise Conflict(f"{pod.name} has port {wanted.number} already, as another kind. Unexpose it first.")
+        if len(pod.spec.ports) >= MOST_PORTS:
+            raise Conflict(f"{pod.name} has {len(pod.spec.ports)} ports, which is the most. Unexpose one first.")
+        if wanted.protocol == "tcp" and not self._terms.tcp_ports:
+            raise Conflict("This gateway carries no TCP ports. An admin can set PODKEEPER_TCP_PORTS, e.g. 30000-30099.")
+        upstream = await self._engine.upstream(pod, wanted.number) if self._engine.features.expose else None
+        if upstream is None:
+            raise Conflict(f"Ports of {pod.name} cannot be changed while it runs on this engine. Nothing was changed.")
+        spec = pod.spec.model_copy(update={"ports": (*pod.spec.ports, wanted)})
+        changes: dict[str, Any] = {"spec": spec, "upstreams": {**pod.upstreams, wanted.number: upstream}}
+        changes["listens"] = await listens(pod.model_copy(update={"spec": spec}), self._store, self._terms)
+        return await self._change(caller, pod, "pod.exposed", wanted, changes)
+
+    async def unexpose(self, caller: Caller, reference: str, port: str) -> Pod:
+        """Take the address from a port; its open connections are cut. InvalidInput names those it has."""
+        pod = await self._pods.may(caller, reference, Action.EXPOSE)
+        wanted = parse_port(port)
+        found = next((p for p in pod.spec.ports if p.number == wanted.number), None)
+        if found is None:
+            has = ", ".join(str(p) for p in pod.spec.ports) or "none"
+            raise InvalidInput(f"port: {pod.name} has no port {wanted.number} with an address. It has: {has}.")
+        spec = pod.spec.model_copy(update={"ports": tuple(p for p in pod.spec.ports if p is not found)})
+        changes: dict[str, Any] = {"spec": spec}
+        changes["upstreams"] = {n: u for n, u in pod.upstreams.items() if n != found.number}
+        changes["listens"] = {n: listen for n, listen in pod.listens.items() if n != found.number}
+        return await self._change(caller, pod, "pod.unexposed", found, changes)
+
+    @whole
+    async def _change(self, caller: Caller, pod: Pod, kind: str, port: PortModel, changes: dict[str, Any]) -> Pod:
+        draft = Draft(kind=kind, actor=caller.person, via=caller.via, data={"by": caller.name, "port": str(port)})
+        told = (draft, self._now())
+        changed = await self._store.amend(
+            pod.id, pod.run, {Status.RUNNING}, told=told, same={"spec": pod.spec}, **changes
+        )
+        if changed is None:
+            await self._settle(pod)
+            raise moved_on(pod)
+        gone = tuple(route_key(pod.id, number) for number in pod.watched if number not in changed.watched)
+        try:
+            await self._launcher.reroute(changed, gone)
+        except PodError:
+            former = {name: getattr(pod, name) for name in changes}
+            await self._store.amend(pod.id, pod.run, {Status.RUNNING}, same={"spec": changed.spec}, **former)
+            await self._settle(pod)
+            raise
+        await self._settle(pod)
+        await self._store.forget_readings(gone)
+        self._board.ring(pod.id)
+        return changed
+
+    async def _settle(self, before: Pod) -> None:
+        """Let it hold the gateway's ports that its row names, and no others."""
+        current = await self._store.pod(before.id)
+        if current is not None and current.status is Status.RUNNING:
+            held = {**before.listens, **current.listens}
+            await listens(current.model_copy(update={"listens": held}), self._store, self._terms)
+
+
+def parse_port(text: str) -> PortModel:
+    """A port as typed, `/http` when it does not say; InvalidInput says what is allowed."""
+    clean = text.strip().lower()
+    try:
+        return _PORT.validate_python(clean if "/" in clean else f"{clean}/http")
+    except ValidationError:
+        raise InvalidInput(
+            f"port: {shorten(text)!r} is not a port. Write 1 to 65535, as 8888, 8888/http or 22/tcp."
+        ) from None
