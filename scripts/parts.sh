@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sees that the parts of the machine are there: `parts.sh PART...` of engine, client, busybox, registry, postgresql, curl,
-# debootstrap, wrk, nginx. What is missing is installed from the distribution when we are root or may use sudo, and named otherwise.
+# debootstrap, wrk, nginx. What is missing is installed from the distribution when we are root or may use sudo, and
+# named otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh

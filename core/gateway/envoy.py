@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107."""
-START_SECONDS = 20.0
+START_SECONDS = 60.0
+"""Ten thousand pod ports take it ten on a slow machine."""
 ADOPT_SECONDS = 10.0
 
 

@@ -1,46 +1,56 @@
-"""The bench's entry: `python -m scripts.bench` measures, prints the table and writes docs/benchmarks.md."""
+"""The bench's entry: `python -m scripts.bench` measures everything, prints it and writes docs/benchmarks.md.
+
+`python -m scripts.bench NAME…` measures these groups only, and writes nothing.
+"""
 
 import asyncio
 import logging
 import os
 import platform
-import re
+import sys
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.bench import acks, lists, routes, starts
-from scripts.bench.figures import Row, table
+from core.gateway.process import find_envoy, short_version, version
+from scripts.bench import acks, lists, proxies, routes, starts, ticks, wakes
+from scripts.bench.figures import Section
+from tests.parts import docker
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-PAIRS, ROUTES, TIMES = 30, 30, 200
+GROUPS: dict[str, Callable[[], Awaitable[list[Section]]]] = {
+    "starts": lambda: starts.measure(30, 30),
+    "wakes": lambda: wakes.measure(18, 200),
+    "routes": lambda: routes.measure(200),
+    "proxies": lambda: proxies.measure(6),
+    "ticks": lambda: ticks.measure(),
+    "acks": lambda: acks.measure(200),
+    "lists": lambda: lists.measure(200),
+}
 _TEXT = """# Benchmarks
 
-Written by `make bench` on {date}, in {seconds} seconds. {cores} cores ({processor}), Linux {kernel}, {versions},
-Python {python}.
+Written by `make bench` on {date}, in {seconds} seconds. {cores} cores ({processor}), Linux {kernel}, {engine},
+Envoy {envoy}, Python {python}.
 
-{table}
-A figure and its baseline come from the same run and take turns. `p50 / p90`: half and nine tenths of the samples are
-not above it. All traffic stays on this machine, and clients share its cores with what they measure.
+A figure and its baseline come from the same run and take turns. `p50 / p90 / p99`: so many hundredths of the samples
+are not above it. All traffic stays on this machine, and clients share its cores with what they measure.
 
-- *Start of a pod*: from `PodService.start` to the first answer of the pod at its address. The baseline is the `docker
-  run` command with the same image, limits and kind of network, to the first answer on the container's address. Both are
-  asked every 3 ms once the container runs, and both are mostly the Docker Engine starting a container. The
-  command's own start-up, which a pod does not have, is in the baseline.
-- *Container's first answer to the first one through the gateway*: what readiness check, rows and route add.
-- *Gateway*: two Envoys run at once, one with 10 live pod ports and one with 1,000, and take turns.
-- *Slash command*: over our double of Slack, so without the way to Slack and back. The baseline is a Bolt app whose only
-  handler acknowledges.
-- *`pod_list`*: over streamable HTTP, with our own client, on SQLite, with engine and gateway faked. The baseline is a
-  tool without arguments that answers one field, behind the same token.
-"""
+{sections}"""
 
 
-async def _measure() -> tuple[list[Row], list[str]]:
-    rows, sentences = await starts.measure(PAIRS, ROUTES)
-    for part in (routes, acks, lists):
-        rows += await part.measure(TIMES)
-    return rows, sentences
+async def _measure(names: list[str]) -> list[Section]:
+    sections: list[Section] = []
+    for name in names:
+        found = await GROUPS[name]()
+        print(*found, sep="\n", flush=True)
+        sections += found
+    return sections
+
+
+async def _versions() -> dict[str, str]:
+    engine = docker("version", "--format", "{{.Server.Version}}")
+    return {"engine": f"Docker Engine {engine}", "envoy": short_version(await version(find_envoy(None)))}
 
 
 def _processor() -> str:
@@ -48,29 +58,27 @@ def _processor() -> str:
     return names[0].partition(":")[2].strip() if names else platform.machine()
 
 
-def _version(sentence: str) -> str:
-    """`Docker Engine 27.1`, of `House.describe`'s sentence."""
-    found = re.match(r"\D*\d\S*", sentence)
-    return found[0] if found is not None else sentence
-
-
 def main() -> None:
-    """Measure, write, print."""
+    """Measure and print; write the page when all was measured."""
     logging.basicConfig(level=logging.WARNING)  # first: the MCP SDK would set up a log of its own, in colours
+    names = sys.argv[1:]
+    if unknown := set(names) - set(GROUPS):
+        sys.exit(f"There is no group {', '.join(sorted(unknown))}. There are: {', '.join(GROUPS)}.")
     begun = time.monotonic()
-    rows, sentences = asyncio.run(_measure())
+    sections = asyncio.run(_measure(names or list(GROUPS)))
+    if names:
+        return
     page = _TEXT.format(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         cores=os.cpu_count(),
         processor=_processor(),
         kernel=platform.release(),
-        versions=", ".join(_version(sentence) for sentence in sentences),
         python=platform.python_version(),
         seconds=round(time.monotonic() - begun),
-        table=table(rows),
+        sections="\n".join(str(section) for section in sections),
+        **asyncio.run(_versions()),
     )
     PAGE.write_text(page)
-    print(table(rows))
     print(f"Written to {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
 
 

@@ -15,13 +15,17 @@ from pydantic import AnyHttpUrl, BaseModel
 from mcp_server.auth import SCOPE, LocalToken
 from mcp_server.client import PodClient, connect
 from mcp_server.server import guard
-from scripts.bench.figures import Row, Samples
+from scripts.bench.figures import Row, Samples, Section
 from scripts.bench.serve import served
 from tests.helpers import free_port
 from tests.houses import FakeHouse, fake_house
 from tests.mcp_server.conftest import TOKEN, serving
 
 PODS = 100
+_NOTE = """
+Over streamable HTTP, with our own client, on SQLite, with engine and gateway faked. The baseline is a tool without
+arguments that answers one field, behind the same token.
+"""
 
 
 class Nothing(BaseModel):
@@ -30,7 +34,7 @@ class Nothing(BaseModel):
     ok: bool = True
 
 
-async def measure(times: int) -> list[Row]:
+async def measure(times: int) -> list[Section]:
     """The default page of 20, and all 100 in one; each in turn with the empty tool."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         async with (
@@ -40,7 +44,8 @@ async def measure(times: int) -> list[Row]:
         ):
             await asyncio.gather(*(home.started() for _ in range(PODS)))
             assert len((await ours.call("pod_list", {"limit": PODS}))["pods"]) == PODS
-            return [await _compare(ours, empty, limit, times) for limit in (20, PODS)]
+            rows = [await _compare(ours, empty, limit, times) for limit in (20, PODS)]
+    return [Section.of_rows("List over MCP", rows, _NOTE)]
 
 
 async def _compare(ours: PodClient, empty: PodClient, limit: int, times: int) -> Row:

@@ -18,21 +18,29 @@ from core.engines.docker import DockerEngine
 from core.model import Caller, Pod, Status, Upstream
 from core.service import StartRequest
 from core.settings import Settings
-from scripts.bench.figures import Row, Samples
-from scripts.bench.visit import until_answered
+from scripts.bench.figures import Row, Samples, Section
+from scripts.bench.visit import until_answered, visit
 from tests.helpers import free_port
 from tests.parts import docker, load_web, sweep
 
 AIM = 1.25
 IMAGE = "podkeeper-bench/web:1"
-_TEMPLATE = f"""
-name: bench
+_TEMPLATE = """
+name: NAME
 description: What the bench starts.
-image: {IMAGE}
+image: IMAGE
 ports: ["8080/http"]
 cpu: 1
 memory: 64m
-ready: {{port: 8080, path: /}}
+ready: {port: 8080, path: /}
+wake: WAKE
+"""
+_NOTE = """
+- *Start of a pod*: from `PodService.start` to the first answer of the pod at its address. The baseline is the `docker
+  run` command with the same image, limits and kind of network, to the first answer on the container's address. Both are
+  asked every 3 ms once the container runs, and both are mostly the Docker Engine starting a container. The
+  command's own start-up, which a pod does not have, is in the baseline.
+- *Container's first answer to the first one through the gateway*: what readiness check, rows and route add.
 """
 
 
@@ -42,10 +50,10 @@ class Starts:
     def __init__(
         self, house: House, engine: "_Engine", caller: Caller, network: str, subnet: ipaddress.IPv4Network
     ) -> None:
+        self.house = house
+        self.pods = house.services.pods
+        self.caller = caller
         self._engine = engine
-        self._house = house
-        self._pods = house.services.pods
-        self._caller = caller
         self._network = network
         self._addresses = subnet.hosts()
         next(self._addresses)  # the bridge itself
@@ -53,11 +61,25 @@ class Starts:
 
     async def pod(self) -> float:
         """Seconds from `PodService.start` to the first right answer through the gateway."""
+        pod, seconds = await self.started()
+        await self.over(pod)
+        return seconds
+
+    async def started(self, template: str = "bench") -> tuple[Pod, float]:
+        """The same, and the pod, which runs on."""
         begun = self._loop.time()
-        pod = await self._pods.start(self._caller, StartRequest(template="bench"))
+        pod = await self.pods.start(self.caller, StartRequest(template=template))
         await self._engine.running.get()  # `docker run` is not asked before either: asking takes time from starting
         answered = await self._through_gateway(pod)
-        await self._over(pod)
+        return await self.settled(pod, Status.RUNNING), answered - begun
+
+    async def woken(self, pod: Pod) -> float:
+        """Seconds from a visit to the sleeping pod to its first right answer."""
+        begun = self._loop.time()
+        await visit(*self.address(pod))
+        await self._engine.running.get()
+        answered = await self._through_gateway(pod)
+        await self.settled(pod, Status.RUNNING)
         return answered - begun
 
     async def docker_run(self) -> float:
@@ -75,32 +97,39 @@ class Starts:
 
     async def route(self) -> float:
         """Seconds from the first right answer on the container's own address to the first one through the gateway."""
-        pod = await self._pods.start(self._caller, StartRequest(template="bench"))
+        pod = await self.pods.start(self.caller, StartRequest(template="bench"))
         upstream = await self._engine.running.get()
         own = until_answered((upstream.host, upstream.port), upstream.host, pod.id.encode())
         async with asyncio.TaskGroup() as tasks:
             direct = tasks.create_task(own)
             through = tasks.create_task(self._through_gateway(pod))
-        await self._over(pod)
+        await self.over(pod)
         return through.result() - direct.result()
 
     async def _through_gateway(self, pod: Pod) -> float:
-        settings = self._house.settings
-        host = f"{pod.id}-8080.{settings.proxy_domain}"
-        return await until_answered(settings.gateway_listen, host, pod.id.encode())
+        return await until_answered(*self.address(pod), pod.id.encode())
 
-    async def _over(self, pod: Pod) -> None:
+    def address(self, pod: Pod) -> tuple[tuple[str, int], str]:
+        """Where the gateway listens, and the host that the pod has there."""
+        settings = self.house.settings
+        return settings.gateway_listen, f"{pod.id}-8080.{settings.proxy_domain}"
+
+    async def over(self, pod: Pod) -> None:
         """Terminated before the next one begins, so that nothing runs beside what is measured."""
-        settled = await self._pods.settled(self._caller, pod.id, 30)
-        assert settled.status is Status.RUNNING, settled.reason
-        await self._pods.terminate(self._caller, pod.id)
-        settled = await self._pods.settled(self._caller, pod.id, 30)
-        assert settled.status is Status.TERMINATED, settled.reason
+        await self.settled(pod, Status.RUNNING)
+        await self.pods.terminate(self.caller, pod.id)
+        await self.settled(pod, Status.TERMINATED)
+
+    async def settled(self, pod: Pod, status: Status) -> Pod:
+        """The pod once nothing is done to it any more, in this status."""
+        settled = await self.pods.settled(self.caller, pod.id, 30)
+        assert settled.status is status, settled.reason
+        return settled
 
 
-async def measure(pairs: int, routes: int) -> tuple[list[Row], list[str]]:
-    """The rows, and a sentence each about engine and gateway."""
-    async with _starts() as (starts, sentences):
+async def measure(pairs: int, routes: int) -> list[Section]:
+    """In turn with `docker run`."""
+    async with on_docker() as starts:
         await starts.pod()  # the first of each is not counted: caches fill
         await starts.docker_run()
         pods: list[float] = []
@@ -115,7 +144,7 @@ async def measure(pairs: int, routes: int) -> tuple[list[Row], list[str]]:
     started = Samples.of_seconds("start of a pod, image present, to the first answer through the gateway", pods)
     by_hand = Samples.of_seconds("`docker run -d` to the first answer on the container's address", runs)
     live = Samples.of_seconds("from the container's first answer to the first one through the gateway", lives)
-    return [Row(started, by_hand, aim=AIM), Row(live)], sentences
+    return [Section.of_rows("Start of a pod", [Row(started, by_hand, aim=AIM), Row(live)], _NOTE)]
 
 
 class _Engine(DockerEngine):
@@ -139,10 +168,13 @@ class _Engine(DockerEngine):
 
 
 @asynccontextmanager
-async def _starts() -> AsyncIterator[tuple[Starts, list[str]]]:
+async def on_docker() -> AsyncIterator[Starts]:
+    """The house, open."""
     home = Path(tempfile.mkdtemp(prefix="pk-bench-"))  # short: sockets are in it
     (home / "templates").mkdir()
-    (home / "templates" / "bench.yaml").write_text(_TEMPLATE)
+    for name, wake in (("bench", "auto"), ("bench-button", "button")):
+        written = _TEMPLATE.replace("NAME", name).replace("IMAGE", IMAGE).replace("WAKE", wake)
+        (home / "templates" / f"{name}.yaml").write_text(written)
     given: dict[str, Any] = {"data_dir": home / "data", "templates_dir": home / "templates"}
     given |= {"gateway_listen": ("127.0.0.1", free_port()), "reaper_interval": timedelta(minutes=10)}
     engine = _Engine()
@@ -151,7 +183,7 @@ async def _starts() -> AsyncIterator[tuple[Starts, list[str]]]:
         with _network() as (network, subnet):
             async with running(Settings(**given), engine=engine) as house:
                 caller = await house.services.people.local("terminal")
-                yield Starts(house, engine, caller, network, subnet), await house.describe()
+                yield Starts(house, engine, caller, network, subnet)
     finally:
         if engine.installation is not None:
             sweep(engine.installation)
