@@ -6,12 +6,10 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler  # pyright: ignore[reportMissingTypeStubs]
 
 from core.engines.base import Engine
 from core.engines.docker import DockerEngine
@@ -27,6 +25,7 @@ from core.service import Keeping, People, PodService, Ports, Registries, Service
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
+from core.ticks import Ticks
 from core.wake import WakeApp
 from core.witness import Witness
 
@@ -201,8 +200,9 @@ async def running(
         stack.push_async_callback(_last_look, house, now, uptime)
         watcher = asyncio.create_task(_watch(engine, house.reconciler), name="engine changes")
         stack.push_async_callback(_end, watcher)
-        scheduler = _schedule(settings, store, house, now, uptime)
-        stack.callback(scheduler.shutdown, wait=False)
+        ticks = _ticks(settings, store, house, now, uptime)
+        ticks.start()
+        stack.push_async_callback(ticks.close)
         yield house
 
 
@@ -235,40 +235,17 @@ def _compose(
     return House(settings, services, store, engine, gateway, reaper, Reconciler(store, engine, launcher), launcher)
 
 
-def _schedule(
+def _ticks(
     settings: Settings, store: Store, house: House, now: Callable[[], datetime], uptime: Callable[[], float]
-) -> AsyncIOScheduler:
-    """The ticks. A late tick runs once, however late, and never twice at a time."""
-    scheduler = AsyncIOScheduler(timezone=UTC)
-
-    def every(interval: timedelta, name: str, tick: Callable[[], Awaitable[object]]) -> None:
-        async def run() -> None:  # a coroutine function: anything else would be run in a thread
-            try:
-                if await store.lead():
-                    await tick()
-                else:
-                    log.error("another process leads on this database now, so this one has stopped its ticks")
-            except PodError as error:
-                log.warning("the tick of %s is left out: %s", name, error)
-
-        scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
-            run,
-            "interval",
-            seconds=interval.total_seconds(),
-            id=name,
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-
-    every(settings.reaper_interval, "reaper", lambda: house.reaper.tick(now(), uptime()))
-    every(timedelta(seconds=60), "reconciler", lambda: house.reconciler.tick(now()))
-    every(timedelta(seconds=60), "keep-alive address", house.listen_inside)
-    every(timedelta(hours=1), "proposals", lambda: house.reaper.propose(now(), settings.forget_after))
-    every(timedelta(seconds=5), "leases", house.launcher.renew)
-    every(timedelta(days=1), "old events", lambda: store.forget_events(now() - EVENTS_KEPT))
-    scheduler.start()
-    return scheduler
+) -> Ticks:
+    ticks = Ticks(store.lead)
+    ticks.every(settings.reaper_interval, "reaper", lambda: house.reaper.tick(now(), uptime()))
+    ticks.every(timedelta(seconds=60), "reconciler", lambda: house.reconciler.tick(now()))
+    ticks.every(timedelta(seconds=60), "keep-alive address", house.listen_inside)
+    ticks.every(timedelta(hours=1), "proposals", lambda: house.reaper.propose(now(), settings.forget_after))
+    ticks.every(timedelta(seconds=5), "leases", house.launcher.renew)
+    ticks.every(timedelta(days=1), "old events", lambda: store.forget_events(now() - EVENTS_KEPT))
+    return ticks
 
 
 async def _watch(engine: Engine, reconciler: Reconciler) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from core.idle import Decision, Verdict, verdict
+from core.idle import Decision, Verdict, life_is_ending, verdict
 from core.launcher import Launcher
 from core.model import Draft, Frozen, IdleAction, Pod, Status
 from core.progress import Board
@@ -61,16 +61,15 @@ class Reaper:
         for pod in pods:
             current = pod.model_copy(update={"last_active_at": now}) if pod.id in used else pod
             decided = verdict(current, look.evidence[pod.id], now)
-            # A warning from before counters were lost is void; where this look may not give it again, the next one does.
+            # A warning from before counters were lost is void; where this look may not give it again, the next one may.
             void = not act and current.warned_at is not None and decided.evidence.reset
-            if decided.withdraws or void:
-                await self._withdraw(current, now)
+            if (decided.withdraws or void) and await self._withdraw(current, now):
                 withdrawn.append(pod.id)
             if not act:
                 continue
             if decided.decision is Decision.WARN:
-                await self._warn(current, decided, now)
-                warned.append(pod.id)
+                if await self._warn(current, decided, now):
+                    warned.append(pod.id)
             elif decided.decision is Decision.STOP:
                 stopping.append(pod.id)
                 self._launcher.retire(pod, self._look_again(now))
@@ -104,14 +103,17 @@ class Reaper:
             gap = (now - self._before[0]) - timedelta(seconds=uptime - self._before[1])
             if abs(gap) >= JUMP:
                 log.warning("the clock jumped by %s, or the machine slept; that counts as no idle time", gap)
-                await self._store.shift(gap, await self._since_then(now))
+                await self._shift(gap, self._before[0], now)
         self._before = (now, uptime)
 
-    async def _since_then(self, now: datetime) -> dict[str, datetime]:
-        """Pods that became ready, or said that they are in use, since the last tick: that may be by either clock."""
+    async def _shift(self, gap: timedelta, before: datetime, now: datetime) -> None:
         pods = await self._store.pods(status={Status.RUNNING})
+        # Who became ready, or said that it is in use, since the tick before may have been stamped by either clock.
         known = {pod.id for pod in pods if self._beats.get((pod.id, pod.run), pod) == pod.heartbeat_at}
-        return {pod.id: now for pod in pods if pod.id not in known}
+        # A notice warns of nothing. Were it moved near the end of life, it would pass for the warning of that.
+        telling = [pod for pod in pods if pod.spec.idle.action is IdleAction.NOTIFY]
+        noticed = [pod.id for pod in telling if not life_is_ending(pod, before)]
+        await self._store.shift(gap, {pod.id: now for pod in pods if pod.id not in known}, noticed)
 
     def _look_again(self, now: datetime) -> Callable[[Pod], Awaitable[Verdict]]:
         async def look(pod: Pod) -> Verdict:
@@ -119,17 +121,24 @@ class Reaper:
 
         return look
 
-    async def _warn(self, pod: Pod, decided: Verdict, now: datetime) -> None:
+    async def _warn(self, pod: Pod, decided: Verdict, now: datetime) -> bool:
         kind = "pod.idle_notice" if decided.action is IdleAction.NOTIFY else "pod.idle_warning"
         data: dict[str, object] = {"reason": decided.reason, "action": decided.action}
         data["by_lifetime"] = decided.by_lifetime
         if decided.deadline is not None:
             data["deadline"] = decided.deadline.isoformat()
         draft = Draft(kind=kind, actor="reaper", via="reaper", data=data)
-        await self._store.amend(pod.id, pod.run, {Status.RUNNING}, told=(draft, now), warned_at=now)
-        self._board.ring(pod.id)
+        return await self._tell(pod, draft, now, warned_at=now)
 
-    async def _withdraw(self, pod: Pod, now: datetime) -> None:
+    async def _withdraw(self, pod: Pod, now: datetime) -> bool:
         draft = Draft(kind="pod.warning_withdrawn", actor="reaper", via="reaper")
-        await self._store.amend(pod.id, pod.run, {Status.RUNNING}, told=(draft, now), warned_at=None)
-        self._board.ring(pod.id)
+        return await self._tell(pod, draft, now, warned_at=None)
+
+    async def _tell(self, pod: Pod, draft: Draft, now: datetime, *, warned_at: datetime | None) -> bool:
+        """False when somebody has kept the pod, or moved it, since the tick read it: the next tick sees how it is."""
+        same = {"keep_until": pod.keep_until, "warned_at": pod.warned_at}
+        expect = {Status.RUNNING}
+        told = await self._store.amend(pod.id, pod.run, expect, told=(draft, now), same=same, warned_at=warned_at)
+        if told is not None:
+            self._board.ring(pod.id)
+        return told is not None

@@ -94,6 +94,14 @@ class Settings(BaseSettings):
     def _sensible(self) -> Self:
         if not self.reaper_interval:
             raise ValueError("PODKEEPER_REAPER_INTERVAL must be longer than 0, for example 30s")
+        own = {
+            "PODKEEPER_LISTEN": self.listen[1],
+            "PODKEEPER_GATEWAY_LISTEN": self.gateway_listen[1],
+            "PODKEEPER_KEEPALIVE_PORT": self.keepalive_port,
+        }
+        for name, port in own.items():
+            if port in self.tcp_ports:
+                raise ValueError(f"PODKEEPER_TCP_PORTS must not hold {port}, which is the port of {name}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("PODKEEPER_TLS_CERT and PODKEEPER_TLS_KEY belong together: set both, or neither")
         return self

@@ -8,7 +8,7 @@ from datetime import datetime
 from core.engines.base import Engine, Usage
 from core.errors import PodError, Unavailable
 from core.gateway.base import Gateway
-from core.idle import Evidence, gather, weigh
+from core.idle import Evidence, UsageEvidence, gather, weigh
 from core.model import Frozen, Pod, Reading, Traffic, route_key
 from core.store import Store
 
@@ -21,7 +21,7 @@ class Look(Frozen):
     evidence: Mapping[str, Evidence]
     """By pod id."""
     readings: Mapping[str, Reading]
-    """What to remember, by pod port; those that could not be read are not among them."""
+    """What to remember anew, by pod port; those that could not be read, or stay as they were, are not among them."""
 
 
 class Witness:
@@ -49,8 +49,11 @@ class Witness:
         return look
 
     async def look(self, pod: Pod, now: datetime, *, ask: bool = False) -> Evidence:
-        """One pod, against what the last tick saw; with the engine's shares of that tick, unless it is to be asked."""
-        if ask and pod.spec.idle.busy_above:
+        """One pod, against what the last tick saw; with the engine's shares of that tick, unless it is to be asked.
+
+        It is asked anyway about a pod that no tick has seen yet.
+        """
+        if pod.spec.idle.busy_above and (ask or pod.id not in self._shares):
             self._shares[pod.id] = await self._usage(pod)
         return (await self._look((pod,), await self._traffic(), now)).evidence[pod.id]
 
@@ -59,12 +62,15 @@ class Witness:
         evidence: dict[str, Evidence] = {}
         readings: dict[str, Reading] = {}
         for pod in pods:
-            share = self._shares.get(pod.id, Usage())
-            since = {what: at for what in ("cpu", "memory", "gpu") if (at := self._missing.get(f"{pod.id} {what}"))}
-            usage = weigh(pod.spec.idle, dict(share), since, now, gpus=bool(pod.gpus))
+            usage = self._weigh(pod, now) if pod.spec.idle.busy_above else ()
             evidence[pod.id], found = gather(pod, known, traffic, now, missing_since=self._missing, usage=usage)
-            readings |= found
+            readings |= {key: reading for key, reading in found.items() if reading is not known.get(key)}
         return Look(evidence=evidence, readings=readings)
+
+    def _weigh(self, pod: Pod, now: datetime) -> tuple[UsageEvidence, ...]:
+        share = self._shares.get(pod.id, Usage())
+        since = {what: at for what in ("cpu", "memory", "gpu") if (at := self._missing.get(f"{pod.id} {what}"))}
+        return weigh(pod.spec.idle, dict(share), since, now, gpus=bool(pod.gpus))
 
     async def _traffic(self) -> Traffic | None:
         try:

@@ -5,6 +5,7 @@ Paths are relative to the gateway's directory, in which Envoy is started.
 
 import hashlib
 import json
+import resource
 from typing import Any
 
 from core.gateway import listeners
@@ -15,6 +16,9 @@ ADMIN_SOCKET = "admin.sock"
 ADS_SOCKET = "ads.sock"
 WAKE_SOCKET = "wake.sock"
 CONNECTIONS = 20_000
+"""Of all visitors, at most."""
+INSIDE_CONNECTIONS = 500
+"""Of all pods that say that they are in use; apart from visitors, so that neither shuts the other out."""
 HEAP = 2 << 30
 GUEST_REQUESTS = 300
 """At once, at the application that answers in place of pods."""
@@ -29,6 +33,9 @@ _KEPT = (
     r"|cluster\.tc_[^.]*\.upstream_cx_(total|active|rx_bytes_total|tx_bytes_total)"
     r"|http\.gateway\.downstream_rq_active|server\..*"
 )
+
+
+_INSIDE_LIMIT = f"envoy.resource_limits.listener.{listeners.INSIDE}.connection_limit"
 
 
 def bootstrap(listen: tuple[str, int], node: str, *, tls: bool) -> Document:
@@ -48,12 +55,21 @@ def bootstrap(listen: tuple[str, int], node: str, *, tls: bool) -> Document:
         },
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"safe_regex": {"regex": _KEPT}}]}}},
         "overload_manager": _limits(),
+        "layered_runtime": {"layers": [{"name": "limits", "static_layer": {_INSIDE_LIMIT: INSIDE_CONNECTIONS}}]},
     }
 
 
 def fingerprint(listen: tuple[str, int], *, tls: bool) -> str:
     """Says whether a running Envoy was started with the document that we would give it now."""
     return hashlib.sha256(json.dumps(bootstrap(listen, "", tls=tls), sort_keys=True).encode()).hexdigest()
+
+
+def connections(files: int) -> int:
+    """How many visitors to let in where a process may have so many files open; each is one on both sides.
+
+    An Envoy that has no file left serves nobody, and cannot even tell its counters.
+    """
+    return min(CONNECTIONS, (files - min(1000, files // 4)) // 2)
 
 
 def _ads_config() -> Document:
@@ -95,6 +111,9 @@ def _guest_cluster(name: str) -> Document:
 
 
 def _limits() -> Document:
+    # Envoy raises its own limit as far as it may.
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = CONNECTIONS if files == resource.RLIM_INFINITY else connections(files)
     monitors = TYPES + "envoy.extensions.resource_monitors."
     heap = "envoy.resource_monitors.fixed_heap"
     return {
@@ -104,7 +123,7 @@ def _limits() -> Document:
                 "name": "envoy.resource_monitors.global_downstream_max_connections",
                 "typed_config": {
                     "@type": monitors + "downstream_connections.v3.DownstreamConnectionsConfig",
-                    "max_active_downstream_connections": CONNECTIONS,
+                    "max_active_downstream_connections": most,
                 },
             },
             {

@@ -67,6 +67,7 @@ def inside(listen: tuple[str, int]) -> Document:
     return {
         **_listener(INSIDE, listen),
         "freebind": True,
+        "ignore_global_conn_limit": True,  # it has one of its own
         "filter_chains": [{"filters": [{"name": "http", "typed_config": http}]}],
     }
 

@@ -26,21 +26,10 @@ _ON_REQUEST = (
     "headers:add('sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ==') end "
     "end"
 )
-_NOT_FROM_VISITORS = (
-    pages.POD_HEADER,
-    "forwarded",
-    "x-real-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-envoy-external-address",
-    "x-envoy-internal",
-    "x-envoy-original-dst-host",
-    "x-envoy-original-path",
-)
+_NOT_FROM_VISITORS: list[Document] = [
+    *({"remove": name} for name in (pages.POD_HEADER, "forwarded", "x-real-ip")),
+    *({"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in ("x-forwarded-", "x-envoy-")),
+]
 
 
 def manager() -> Document:
@@ -71,7 +60,7 @@ def manager() -> Document:
                 "name": "envoy.http.early_header_mutation.header_mutation",
                 "typed_config": {
                     "@type": TYPES + "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-                    "mutations": [{"remove": name} for name in _NOT_FROM_VISITORS],
+                    "mutations": _NOT_FROM_VISITORS,
                 },
             }
         ],

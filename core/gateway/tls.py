@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 CERT, KEY = "PODKEEPER_TLS_CERT", "PODKEEPER_TLS_KEY"
 LOOK_SECONDS = 1.0
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+"""Envoy refuses all others, and only its log says so."""
 
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
@@ -112,8 +114,10 @@ def _pair(cert_file: Path, key_file: Path) -> tuple[str, str]:
         raise Unavailable(f"{KEY}: {key_file} is locked with a password; give one without.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise Unavailable(f"{KEY}: {key_file} is not a private key in PEM form.") from None
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) or key.key_size < 256:
-        raise Unavailable(f"{KEY}: {key_file} is a key of a kind that browsers do not take; use RSA or ECDSA.")
+    if not isinstance(key, rsa.RSAPrivateKey) and not (
+        isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES)
+    ):
+        raise Unavailable(f"{KEY}: {key_file} is a key of a kind that browsers do not take; use RSA or ECDSA on P-256.")
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
         raise Unavailable(f"{KEY}: {key_file} has {key.key_size} bits; an RSA key needs at least 2048.")
     if key.public_key() != leaf:
@@ -121,7 +125,8 @@ def _pair(cert_file: Path, key_file: Path) -> tuple[str, str]:
             f"{KEY}: {key_file} does not belong to the first certificate in {CERT} ({cert_file}). "
             "Name the two files that were made together; the chain begins with the certificate of the host names."
         )
-    return chain.decode(), secret.decode()
+    # Beside the blocks there may be remarks in any encoding; Envoy wants text.
+    return chain.decode("ascii", "ignore"), secret.decode("ascii", "ignore")
 
 
 def _read(setting: str, file: Path) -> bytes:

@@ -104,7 +104,10 @@ def observe(
     that what is open now, or has already been counted anew, is seen.
     """
     before = before or Reading(generation=generation, traffic=PortTraffic())
-    old = before.traffic
+    old, patience = before.traffic, rule.silent_request
+    if before.moved_at is not None and _quiet(before, generation, counted, rule):
+        stalled = bool(patience) and now - before.moved_at >= patience
+        return PortEvidence(port=port, stalled=stalled, answered_at=before.answered_at), before
     reset = before.generation != generation or any(getattr(counted, n) < getattr(old, n) for n in _GROWING)
     if reset:
         old = PortTraffic()
@@ -126,7 +129,6 @@ def observe(
         level=min(level, rule.noise * max(1, counted.upgraded) * _window(rule) / _MINUTE),
         level_at=level_at,
     )
-    patience = rule.silent_request
     seen = PortEvidence(
         port=port,
         missing=reset,
@@ -194,6 +196,16 @@ def weigh(
         )
         for what, above in asked.items()
         if above is not None
+    )
+
+
+def _quiet(before: Reading, generation: str, counted: PortTraffic, rule: IdleRule) -> bool:
+    """Nothing is open and nothing has happened: so it is with most ports at most looks."""
+    return (
+        not (counted.in_flight or counted.upgraded)
+        and before.generation == generation
+        and before.traffic == counted
+        and before.level <= rule.noise * _window(rule) / _MINUTE
     )
 
 

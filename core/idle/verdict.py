@@ -76,7 +76,9 @@ def verdict(pod: Pod, evidence: Evidence, now: datetime) -> Verdict:
     if idle is not None and idle.action is IdleAction.NOTIFY and (told or life_is_ending(pod, now)):
         idle = None  # told already; or a notice that would pass for the warning of the end of its life
     ends = [end for end in (idle, life) if end is not None]
-    near = told or any(now >= end.at - end.ahead(warning) for end in ends)
+    # With a warning as long as the timeout the idle end of a pod in use would else be near all the time.
+    soon = [end for end in ends if now >= end.at - end.ahead(warning) and not (end is idle and evidence.in_use)]
+    near = told or bool(soon)
     end = min(ends, key=lambda e: e.at, default=None)
     grounds = _grounds(pod, evidence, now)
     if end is None:
@@ -88,7 +90,7 @@ def verdict(pod: Pod, evidence: Evidence, now: datetime) -> Verdict:
         deadline = max(end.at, (warned or max(now, end.at - ahead)) + ahead)
         warn_at = end.at - ahead if warned is None and (ahead or end.action is IdleAction.NOTIFY) else None
         decision = Decision.KEEP
-        if warn_at is not None and now >= warn_at:
+        if warn_at is not None and end in soon:
             decision = Decision.WARN
         elif now >= deadline:
             decision = Decision.STOP

@@ -79,15 +79,20 @@ async def make_order(pod: Pod, store: Store, engine: Engine, terms: Terms, *, ke
     )
 
 
-async def listens(pod: Pod, store: Store, terms: Terms) -> dict[int, int]:
+async def listens(pod: Pod, store: Store, terms: Terms, *, anew: bool = False) -> dict[int, int]:
     """The gateway's ports for its TCP ports: those it has, and more where it has too few; none where there are none.
 
-    What it holds and does not need is given back. NoCapacity when they are all taken.
+    What it holds and does not need is given back; `anew`: also what is not in the settings' range any more.
+    NoCapacity when they are all taken.
     """
     wanted = pod.spec.tcp_ports if terms.tcp_ports else ()
-    if not wanted and not pod.listens:
+    if not terms.tcp_ports and not pod.listens:
         return {}
-    kept = {port: listen for port, listen in pod.listens.items() if port in wanted}
+    kept = {
+        port: listen
+        for port, listen in pod.listens.items()
+        if port in wanted and (listen in terms.tcp_ports or not anew)
+    }
     candidates = [*kept.values(), *(port for port in terms.tcp_ports if port not in kept.values())]
     claimed = await store.claim(pod.id, "tcp", [str(port) for port in candidates], len(wanted))
     if claimed is None:

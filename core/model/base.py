@@ -4,7 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 POD_LABEL = "podkeeper.pod"
 """The label that everything we create on an engine carries; its value is the pod id."""
-"""The label that everything we create on an engine carries; its value is the pod id."""
 
 
 class Frozen(BaseModel):

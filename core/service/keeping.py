@@ -65,7 +65,8 @@ class Keeping:
             told=(Draft(kind="pod.kept", actor=caller.person, via=caller.via, data=data), now),
             keep_until=until,
             kept_by=caller.name if until is not None else None,
-            warned_at=None if until is not None and not life_is_ending(pod, now) else pod.warned_at,
+            # Otherwise it stays as it is, which may be newer than what we have read.
+            **({"warned_at": None} if until is not None and not life_is_ending(pod, now) else {}),
         )
         if kept is None:
             raise moved_on(pod)
@@ -91,8 +92,10 @@ class Keeping:
         if not hmac.compare_digest(token.encode(), keepalive_token(pod_id, self._store).encode()):
             return False
         pod, now = await self._store.pod(pod_id), self._now()
-        if pod is None or pod.status is not Status.RUNNING:
+        if pod is None or pod.status not in _KEEPABLE:
             return False
+        if pod.status is not Status.RUNNING:
+            return True  # silence has not begun, and a script that says so early is not told that it is wrong
         if pod.heartbeat_at is not None and timedelta() <= now - pod.heartbeat_at < OFTEN:
             return True
         return await self._store.beat(pod_id, now)

@@ -86,15 +86,15 @@ class PodService:
     async def again(self, caller: Caller, reference: str) -> Pod:
         """Start it again however it ended: resume it, or make a terminated one anew, from what is recorded of it.
 
-        A new pod has the name of the old one and another address; what was on its network volume is there, what was
-        on its volume disk is not. NotFound, Forbidden, and whatever `resume` and `start` fail with.
+        A new pod has the name and the owner of the old one, and another address; what was on its network volume is
+        there, what was on its volume disk is not. NotFound, Forbidden, and whatever `resume` and `start` fail with.
         """
         pod = await self.get(caller, reference)
         if pod.status is not Status.TERMINATED:
             return await self.resume(caller, pod.id)
         if pod.spec.network_volume is not None:
             await self._volumes.get(caller, pod.spec.network_volume)
-        return await self._new(caller, with_secrets(pod.spec), pod.name)
+        return await self._new(caller, with_secrets(pod.spec), pod.name, like=pod)
 
     async def stop(self, caller: Caller, reference: str) -> Pod:
         """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off.
@@ -238,15 +238,16 @@ class PodService:
         """When silence from now on would stop it; None when nothing would."""
         return forecast(pod, self._now()) if pod.status is Status.RUNNING else None
 
-    async def _new(self, caller: Caller, spec: PodSpec, name: str | None) -> Pod:
+    async def _new(self, caller: Caller, spec: PodSpec, name: str | None, like: Pod | None = None) -> Pod:
         await self._possible(spec)
         now = self._now()
         pod = Pod(
             id=new_id(),
             workspace=caller.workspace,
             name=name or "",
-            owner=caller.person,
-            owner_name=caller.name,
+            # Its variables may hold secrets of whoever made it; an admin's click does not hand them over.
+            owner=like.owner if like is not None else caller.person,
+            owner_name=like.owner_name if like is not None else caller.name,
             via=caller.via,
             spec=spec,
             stoppable=spec.network_volume is None or self._settings.network_volume_stop == "allow",

@@ -1,13 +1,16 @@
 """Ports of a running pod: given an address, or taken from it, without a restart."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter, ValidationError
 
 from core.engines.base import Engine
-from core.errors import Conflict, InvalidInput, PodError
+from core.errors import Conflict, InvalidInput
 from core.launcher import Launcher, Terms, listens
 from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, route_key
 from core.policy import moved_on
@@ -41,6 +44,7 @@ class Ports:
         self._board = board
         self._terms = terms
         self._now = now
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def expose(self, caller: Caller, reference: str, port: str) -> Pod:
         """Give a port of a running pod an address: `8888`, `8888/http` or `22/tcp`. One that has it keeps it.
@@ -49,27 +53,34 @@ class Ports:
         of the gateway is free), Unavailable.
         """
         wanted = parse_port(port)
-        pod = await self._pods.may(caller, reference, Action.EXPOSE)
-        if wanted in pod.spec.ports:
+        async with self._turn(caller, reference) as pod:
+            return await self._expose(caller, pod, wanted)
+
+    async def _expose(self, caller: Caller, pod: Pod, wanted: PortModel) -> Pod:
+        if wanted in pod.spec.ports and wanted.number in pod.watched:
             return pod
-        if any(p.number == wanted.number for p in pod.spec.ports):
+        others = tuple(p for p in pod.spec.ports if p != wanted)
+        if any(p.number == wanted.number for p in others):
             raise Conflict(f"{pod.name} has port {wanted.number} already, as another kind. Unexpose it first.")
-        if len(pod.spec.ports) >= MOST_PORTS:
-            raise Conflict(f"{pod.name} has {len(pod.spec.ports)} ports, which is the most. Unexpose one first.")
+        if len(others) >= MOST_PORTS:
+            raise Conflict(f"{pod.name} has {len(others)} ports, which is the most. Unexpose one first.")
         if wanted.protocol == "tcp" and not self._terms.tcp_ports:
             raise Conflict("This gateway carries no TCP ports. An admin can set PODKEEPER_TCP_PORTS, e.g. 30000-30099.")
         upstream = await self._engine.upstream(pod, wanted.number) if self._engine.features.expose else None
         if upstream is None:
             raise Conflict(f"Ports of {pod.name} cannot be changed while it runs on this engine. Nothing was changed.")
-        spec = pod.spec.model_copy(update={"ports": (*pod.spec.ports, wanted)})
+        spec = pod.spec.model_copy(update={"ports": (*others, wanted)})
         changes: dict[str, Any] = {"spec": spec, "upstreams": {**pod.upstreams, wanted.number: upstream}}
         changes["listens"] = await listens(pod.model_copy(update={"spec": spec}), self._store, self._terms)
         return await self._change(caller, pod, "pod.exposed", wanted, changes)
 
     async def unexpose(self, caller: Caller, reference: str, port: str) -> Pod:
         """Take the address from a port; its open connections are cut. InvalidInput names those it has."""
-        pod = await self._pods.may(caller, reference, Action.EXPOSE)
         wanted = parse_port(port)
+        async with self._turn(caller, reference) as pod:
+            return await self._unexpose(caller, pod, wanted)
+
+    async def _unexpose(self, caller: Caller, pod: Pod, wanted: PortModel) -> Pod:
         found = next((p for p in pod.spec.ports if p.number == wanted.number), None)
         if found is None:
             has = ", ".join(str(p) for p in pod.spec.ports) or "none"
@@ -79,6 +90,13 @@ class Ports:
         changes["upstreams"] = {n: u for n, u in pod.upstreams.items() if n != found.number}
         changes["listens"] = {n: listen for n, listen in pod.listens.items() if n != found.number}
         return await self._change(caller, pod, "pod.unexposed", found, changes)
+
+    @asynccontextmanager
+    async def _turn(self, caller: Caller, reference: str) -> AsyncGenerator[Pod]:
+        """The pod, while nobody else changes its ports: each would give back what the other has just claimed."""
+        pod = await self._pods.may(caller, reference, Action.EXPOSE)
+        async with self._turns.setdefault(pod.id, asyncio.Lock()):
+            yield await self._pods.may(caller, pod.id, Action.EXPOSE)
 
     @whole
     async def _change(self, caller: Caller, pod: Pod, kind: str, port: PortModel, changes: dict[str, Any]) -> Pod:
@@ -93,7 +111,8 @@ class Ports:
         gone = tuple(route_key(pod.id, number) for number in pod.watched if number not in changed.watched)
         try:
             await self._launcher.reroute(changed, gone)
-        except PodError:
+        except InvalidInput:
+            # Refused. What is late (Unavailable) comes when the gateway can, so there the row stands, and so do claims.
             former = {name: getattr(pod, name) for name in changes}
             await self._store.amend(pod.id, pod.run, {Status.RUNNING}, same={"spec": changed.spec}, **former)
             await self._settle(pod)

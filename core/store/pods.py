@@ -1,10 +1,11 @@
 """Pods in the store: the rules by which a row appears and changes."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, literal, or_, select
+from sqlalchemy import case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, NotFound, QuotaExceeded
@@ -14,6 +15,9 @@ from core.store.rows import POD, changed, pod_of, pod_row, write_event
 from core.store.tables import LIVE, UtcDateTime, claims, people, pods, traffic, volumes
 from core.store.whole import whole
 from core.units import shorten
+
+_AT_ONCE = 1000
+"""Ids in one statement; both databases take some thirty thousand."""
 
 
 class Pods(Counters):
@@ -117,14 +121,16 @@ class Pods(Counters):
         """Use was seen now of these RUNNING pods, each in that run; what is in another run or status stays."""
         if not runs:
             return
-        seen = (
-            pods.update()
-            .where(pods.c.id == bindparam("pod"), pods.c.run == bindparam("in_run"), pods.c.status == Status.RUNNING)
-            .where(or_(pods.c.last_active_at.is_(None), pods.c.last_active_at < literal(now, UtcDateTime)))
-            .values(last_active_at=now)
-        )
+        in_run: defaultdict[int, list[str]] = defaultdict(list)
+        for pod_id, run in runs.items():
+            in_run[run].append(pod_id)
+        seen = pods.update().where(pods.c.status == Status.RUNNING).values(last_active_at=now)
+        seen = seen.where(or_(pods.c.last_active_at.is_(None), pods.c.last_active_at < literal(now, UtcDateTime)))
         async with self._db.write() as conn:
-            await conn.execute(seen, [{"pod": pod_id, "in_run": run} for pod_id, run in runs.items()])
+            for run, ids in in_run.items():
+                for first in range(0, len(ids), _AT_ONCE):
+                    some = ids[first : first + _AT_ONCE]
+                    await conn.execute(seen.where(pods.c.run == run, pods.c.id.in_(some)))
 
     @whole
     async def beat(self, pod_id: str, now: datetime) -> bool:
@@ -134,11 +140,14 @@ class Pods(Counters):
             return (await conn.execute(said.returning(pods.c.id))).one_or_none() is not None
 
     @whole
-    async def shift(self, gap: timedelta, fresh: Mapping[str, datetime] | None = None) -> None:
+    async def shift(
+        self, gap: timedelta, fresh: Mapping[str, datetime] | None = None, noticed: Collection[str] = ()
+    ) -> None:
         """The clock jumped by `gap`, or the machine slept for so long: that was neither use nor silence.
 
         Moves what the silence of running pods is measured from; times that were promised stay. `fresh`: pods whose
-        last use was stamped near the jump, by nobody knows which clock, and when it was instead.
+        last use was stamped near the jump, by nobody knows which clock, and when it was instead. `noticed`: pods
+        whose `warned_at` warned of no end, so that it stays.
         """
         known = fresh or {}
         moved = ("last_active_at", "heartbeat_at", "warned_at")
@@ -146,6 +155,8 @@ class Pods(Counters):
         async with self._db.write() as conn:
             for row in (await conn.execute(query)).mappings().all():
                 values = {name: row[name] + gap for name in moved if row[name] is not None}
+                if row["id"] in noticed:
+                    values.pop("warned_at", None)
                 if row["id"] in known:
                     used = {"last_active_at": known[row["id"]], "heartbeat_at": known[row["id"]]}
                     values |= {name: at for name, at in used.items() if name in values}
@@ -194,8 +205,12 @@ async def _set(
     values: dict[str, Any],
     same: Mapping[str, Any] | None = None,
 ) -> Pod | None:
+    if same:
+        # Not in SQL: a row of an older version says the same in other words. Nobody writes between this and the next.
+        found = (await conn.execute(select(*POD).where(pods.c.id == pod_id))).mappings().one_or_none()
+        if found is None or any(found[name] != value for name, value in same.items()):
+            return None
     row = pods.update().where(pods.c.id == pod_id, pods.c.run == run, pods.c.status.in_(expect))
-    row = row.where(*(pods.c[name].is_not_distinct_from(value) for name, value in (same or {}).items()))
     if (await conn.execute(row.values(values).returning(pods.c.id))).one_or_none() is None:
         return None
     return await _read(conn, pod_id)

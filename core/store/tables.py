@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
@@ -22,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.types import TypeDecorator
+from typing_extensions import override
 
 from core.model import PodSpec, Reading, Upstream
 
@@ -80,6 +82,17 @@ class SpecJson(_Json):
 
     cache_ok = True
     adapter = TypeAdapter(PodSpec)
+
+    @override
+    def process_result_value(self, value: str | None, dialect: Dialect) -> PodSpec | None:
+        """As it was bound."""
+        return None if value is None else _spec(value)
+
+
+@lru_cache(maxsize=16_384)
+def _spec(text: str) -> PodSpec:
+    """The same object for the same text: a spec is frozen, rarely new, and read at every tick."""
+    return PodSpec.model_validate_json(text)
 
 
 class UpstreamsJson(_Json):

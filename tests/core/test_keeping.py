@@ -3,16 +3,21 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
 
+from core.engines.fake import FakeEngine, Script
 from core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from core.gateway.base import Route, RouteState
 from core.gateway.fake import FakeGateway
 from core.idle import Decision
 from core.model import Pod, Status, Traffic
-from core.service import Keeping, Why
+from core.progress import Board
+from core.service import Keeping, StartRequest, Why
+from core.store import Store
+from core.witness import Witness
 from tests.houses import FakeHouse, fake_house
 
 
@@ -128,6 +133,11 @@ async def test_why_names_the_missing_witness_and_since_when(home: FakeHouse) -> 
     )
 
 
+async def test_why_knows_the_shares_of_a_pod_that_no_tick_has_seen_yet(home: FakeHouse) -> None:
+    pod = await home.started(template="jupyter")
+    assert "cpu 0% (counts from 10%)" in (await why(home, pod)).text
+
+
 async def test_asking_why_changes_nothing(home: FakeHouse) -> None:
     pod = await home.started(idle="30m")
     home.clock.forward(minutes=10)
@@ -166,6 +176,39 @@ async def test_a_forged_sign_of_life_is_nobodys(home: FakeHouse, forged: str) ->
     made = forged.format(id=pod.id, other_id=other.id, sig=signatures[0], other=signatures[1])
     assert not await keeping(home).beat(made)
     assert [(await row(home, p)).heartbeat_at for p in (pod, other)] == [None, None]
+
+
+async def test_a_pod_that_is_still_on_its_way_may_say_so_already(home: FakeHouse) -> None:
+    home.engine.script = Script.SLOW_START
+    pod = await home.pods.start(await home.local(), StartRequest(template="hello"))
+    await home.engine.waiting.wait()
+    token = home.engine.orders[0].environment["PODKEEPER_KEEPALIVE_URL"].rpartition("/")[2]
+    # A script that ends at the first error must not fail for being early.
+    assert await keeping(home).beat(token)
+    home.engine.proceed.set()
+    assert (await home.after(pod)).heartbeat_at is None
+    await home.pods.stop(await home.local(), pod.id)
+    await home.after(pod)
+    assert not await keeping(home).beat(token)
+
+
+class Talkative(FakeEngine):
+    """Its pods print their keep-alive address, as `set -x` before a `curl` does."""
+
+    @override
+    async def logs(self, pod: Pod, tail: int) -> str:
+        return "+ curl -fsS " + self.orders[-1].environment["PODKEEPER_KEEPALIVE_URL"] + "\n"
+
+
+async def test_the_reason_of_a_failure_keeps_the_keep_alive_token_to_itself(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=Talkative()) as home:
+        pod = await home.started()
+        token = home.engine.orders[0].environment["PODKEEPER_KEEPALIVE_URL"].rpartition("-")[2]
+        home.engine.die(pod.id)
+        await home.house.reconciler.tick(home.clock())
+        reason = (await home.after(pod)).reason or ""
+        assert "curl" in reason
+        assert token not in reason
 
 
 class Interrupted(FakeGateway):
@@ -236,3 +279,94 @@ async def test_a_stop_does_not_wait_longer_than_the_drain(tmp_path: Path) -> Non
         home.gateway.count(pod.id, 8080, in_flight=1)
         await home.pods.stop(await home.local(), pod.id)
         assert (await home.after(pod)).status is Status.EXITED
+
+
+class Midway(FakeGateway):
+    """Something happens just when a tick reads the counters."""
+
+    interruption: Callable[[], Awaitable[object]] | None = None
+
+    @override
+    async def traffic(self) -> Traffic:
+        happens, self.interruption = self.interruption, None
+        if happens is not None:
+            await happens()
+        return await super().traffic()
+
+
+async def test_nobody_is_warned_of_what_was_put_off_while_the_tick_looked(tmp_path: Path) -> None:
+    gateway = Midway()
+    async with fake_house(tmp_path / "data", gateway=gateway) as home:
+        me = await home.local()
+        pod = await home.started(idle="30m")
+        home.clock.forward(minutes=26)
+        gateway.interruption = lambda: keeping(home).keep(me, pod.id, "1h")
+        ticked = await home.house.reaper.tick(home.clock())
+        assert (ticked.warned, (await row(home, pod)).warned_at) == ((), None)
+
+
+async def test_a_warning_is_withdrawn_once(tmp_path: Path) -> None:
+    gateway = Midway()
+    async with fake_house(tmp_path / "data", gateway=gateway) as home:
+        me = await home.local()
+        pod = await home.started(idle="30m")
+        home.clock.forward(minutes=26)
+        await home.tick()
+        gateway.count(pod.id, 8080, completed=1, succeeded=1)
+        gateway.interruption = lambda: keeping(home).keep(me, pod.id, "1h")
+        home.clock.forward(seconds=30)
+        assert (await home.house.reaper.tick(home.clock())).withdrawn == ()
+
+
+class Overtaken(Store):
+    """Something happens just before a row is written."""
+
+    first: Callable[[], Awaitable[object]] | None = None
+
+    @override
+    async def amend(self, *given: Any, **more: Any) -> Pod | None:
+        happens, self.first = self.first, None
+        if happens is not None:
+            await happens()
+        return await super().amend(*given, **more)
+
+
+async def test_who_takes_a_promise_back_does_not_take_back_a_warning_that_just_came(home: FakeHouse) -> None:
+    pod = await home.started(idle="30m")
+    settings = home.house.settings
+    store = await Overtaken.open(settings.database, settings.data_dir / "registry.key")
+    witness = Witness(store, home.gateway, home.engine)
+    late = Keeping(store, home.pods, witness, Board(), home.clock)
+    store.first = lambda: home.house.reaper.tick(home.clock.forward(minutes=26))
+    assert (await late.keep(await home.local(), pod.id, "0")).warned_at == home.clock()
+    await store.close()
+
+
+async def test_who_is_warned_as_early_as_can_be_is_not_warned_while_the_pod_is_used(home: FakeHouse) -> None:
+    pod = await home.started(idle="5m", warning="5m")
+    home.gateway.count(pod.id, 8080, in_flight=1)
+    for _ in range(3):
+        home.clock.forward(minutes=1)
+        assert (await home.house.reaper.tick(home.clock())).warned == ()
+    home.gateway.count(pod.id, 8080, in_flight=-1, completed=1, succeeded=1)
+    await home.tick()
+    home.clock.forward(minutes=1)
+    assert (await home.house.reaper.tick(home.clock())).warned == (pod.id,)
+    home.clock.forward(minutes=1)
+    home.gateway.count(pod.id, 8080, completed=1, succeeded=1)
+    assert (await home.house.reaper.tick(home.clock())).withdrawn == (pod.id,)
+
+
+async def test_a_clock_that_was_set_back_while_nobody_looked_gives_no_pod_more_time(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        home.clock.forward(hours=5)
+        pod = await home.started(idle="30m")
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        await home.tick()
+        assert (await row(home, pod)).last_active_at == home.clock()
+        home.clock.forward(minutes=25)
+        await home.tick()
+        home.clock.forward(minutes=5)
+        await home.tick()
+        assert (await row(home, pod)).status is Status.EXITED

@@ -1,12 +1,16 @@
 """Ports of a running pod, given and taken without a restart, and what a pod gets made up for it; on the fakes."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from core.engines.fake import FakeEngine, Script
 from core.errors import Conflict, Forbidden, InvalidInput, NoCapacity, Unavailable
+from core.gateway.base import Route
+from core.gateway.fake import FakeGateway
 from core.model import Pod, Status
 from core.service import Ports, StartRequest
 from tests.houses import FakeHouse, fake_house
@@ -192,10 +196,160 @@ async def test_a_tcp_pod_starts_where_the_gateway_has_no_port_to_give_and_has_no
         assert all(url is None for port, url in (await urls(home, pod)).items() if port.endswith("tcp"))
 
 
-async def test_a_gateway_that_is_away_exposes_nothing(home: FakeHouse) -> None:
+class Late(FakeGateway):
+    """While `late`, what is asked for reaches the data plane after whoever asked has given up, as the seam says."""
+
+    late = False
+
+    @override
+    async def apply(self, routes: Iterable[Route], remove: Iterable[str] = ()) -> None:
+        await super().apply(routes, remove)
+        if self.late:
+            raise Unavailable("What was asked for is kept, and reaches it when it answers again.")
+
+
+async def test_a_change_that_the_gateway_confirms_late_stands_in_the_row_too(tmp_path: Path) -> None:
+    gateway = Late()
+    async with fake_house(tmp_path / "data", gateway=gateway, tcp_ports=(30000, 30001)) as home:
+        me = await home.local()
+        pod = await home.started()
+        for port in ("9000/http", "22/tcp"):
+            gateway.late = True
+            with pytest.raises(Unavailable, match="is kept"):
+                await ports(home).expose(me, pod.id, port)
+            gateway.late = False
+            # Else somebody could come in by a port that nobody watches.
+            found = await home.pods.get(me, pod.id)
+            assert {f"{pod.id}-{n}" for n in found.watched} == set(gateway.routes)
+            gateway.late = True
+            with pytest.raises(Unavailable, match="is kept"):
+                await ports(home).unexpose(me, pod.id, port.partition("/")[0])
+            gateway.late = False
+            # Else its counters would be missing for ever, and the pod never stop.
+            found = await home.pods.get(me, pod.id)
+            assert {f"{pod.id}-{n}" for n in found.watched} == set(gateway.routes)
+        # The gateway may listen there still.
+        other = await home.started()
+        assert (await ports(home).expose(me, other.id, "22/tcp")).listens == {22: 30001}
+
+
+async def test_a_change_of_ports_does_not_end_the_start_of_a_later_run(home: FakeHouse) -> None:
     pod = await home.started()
-    home.gateway.failing = Unavailable("away")
-    with pytest.raises(Unavailable):
-        await ports(home).expose(await home.local(), pod.id, "9000")
-    home.gateway.failing = None
-    assert list(await urls(home, pod)) == ["8080/http"]
+    home.engine.script = Script.SLOW_START
+    await home.pods.restart(await home.local(), pod.id)
+    await home.engine.waiting.wait()
+    changing = asyncio.create_task(home.house.launcher.reroute(pod))
+    asyncio.get_running_loop().call_later(0.05, home.engine.proceed.set)
+    async with asyncio.timeout(5):
+        await changing
+    after = await home.after(pod)
+    assert (after.run, after.status) == (pod.run + 1, Status.RUNNING)
+
+
+async def test_a_change_of_ports_that_is_overtaken_before_it_began_comes_to_an_end(home: FakeHouse) -> None:
+    me = await home.local()
+    pod = await home.started()
+    home.engine.script = Script.SLOW_START
+    await home.pods.restart(me, pod.id)
+    await home.engine.waiting.wait()
+    changing = asyncio.create_task(home.house.launcher.reroute(pod))
+    await home.pods.stop(me, pod.id)
+    home.engine.proceed.set()
+    assert (await home.after(pod)).status is Status.EXITED
+    async with asyncio.timeout(5):
+        await changing
+
+
+async def test_a_claim_that_was_left_behind_is_given_back_at_the_next_start(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", tcp_ports=(30000,)) as home:
+        me, store = await home.local(), home.house._store  # pyright: ignore[reportPrivateUsage]
+        pod = await home.started()
+        await store.claim(pod.id, "tcp", ["30000"], 1)  # as when we are killed before the row names it
+        await home.pods.restart(me, pod.id)
+        await home.after(pod)
+        assert await store.claimed("tcp") == {}
+
+
+class Slow(FakeGateway):
+    """Takes its time to remove something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removing = asyncio.Event()
+        self.go = asyncio.Event()
+
+    @override
+    async def apply(self, routes: Iterable[Route], remove: Iterable[str] = ()) -> None:
+        if remove:
+            self.removing.set()
+            await self.go.wait()
+        await super().apply(routes, remove)
+
+
+async def test_nothing_is_to_listen_on_a_port_of_the_gateway_before_the_last_one_has_gone(tmp_path: Path) -> None:
+    gateway = Slow()
+    async with fake_house(tmp_path / "data", gateway=gateway, tcp_ports=(30000, 30001)) as home:
+        me = await home.local()
+        pod, other = await home.started(), await home.started()
+        await ports(home).expose(me, pod.id, "22/tcp")
+        taking = asyncio.create_task(ports(home).unexpose(me, pod.id, "22"))
+        await gateway.removing.wait()
+        giving = asyncio.create_task(ports(home).expose(me, pod.id, "23/tcp"))
+        # Time enough for it to go wrong.
+        assert (await ports(home).expose(me, other.id, "22/tcp")).listens == {22: 30001}
+        assert (f"{pod.id}-22" in gateway.routes, f"{pod.id}-23" in gateway.routes) == (True, False)
+        gateway.go.set()
+        await asyncio.gather(taking, giving)
+        assert gateway.routes[f"{pod.id}-23"].listen == 30000
+        assert f"{pod.id}-22" not in gateway.routes
+
+
+async def test_a_start_leaves_a_port_of_the_gateway_that_is_not_in_the_range_any_more(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_house(tmp_path / "data", engine=engine, tcp_ports=(30000,)) as home:
+        me = await home.local()
+        pod = await home.started()
+        await ports(home).expose(me, pod.id, "22/tcp")
+        await home.pods.stop(me, pod.id)
+        await home.after(pod)
+    async with fake_house(tmp_path / "data", engine=engine, tcp_ports=(31000,)) as home:
+        await home.pods.resume(await home.local(), pod.id)
+        assert (await home.after(pod)).listens == {22: 31000}
+
+
+async def test_a_tcp_port_that_had_none_gets_a_port_of_the_gateway_once_there_are_some(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        me = await home.local()
+        pod = await home.started(template="ubuntu")
+        with pytest.raises(Conflict, match="PODKEEPER_TCP_PORTS"):
+            await ports(home).expose(me, pod.id, "22/tcp")
+    async with fake_house(tmp_path / "data", engine=engine, tcp_ports=(30000,)) as home:
+        changed = await ports(home).expose(await home.local(), pod.id, "22/tcp")
+        assert (changed.listens, changed.spec.ports) == ({22: 30000}, pod.spec.ports)
+        assert home.gateway.routes[f"{pod.id}-22"].listen == 30000
+
+
+async def test_what_an_admin_starts_again_stays_its_owners(home: FakeHouse) -> None:
+    owner, admin = await home.member("U1"), await home.local()
+    await home.house.services.volumes.create(owner, "data")
+    pod = await home.started(owner, template="jupyter", name="book", network_volume="data")
+    await home.pods.terminate(owner, pod.id)
+    await home.after(pod)
+    anew = await home.pods.again(admin, pod.id)
+    assert (anew.owner, anew.owner_name) == (pod.owner, pod.owner_name)
+    assert home.pods.secrets(admin, anew) == {}
+    await home.after(anew)
+
+
+async def test_a_pod_whose_address_cannot_be_closed_is_stopped_all_the_same(home: FakeHouse) -> None:
+    me = await home.local()
+    pod = await home.started()
+    home.gateway.refusing[f"{pod.id}-8080"] = "no"
+    await home.pods.stop(me, pod.id)
+    async for event in home.pods.tail("test"):
+        if event.kind == "pod.stop_failed":
+            break
+    assert await home.engine.list() == ()
+    home.gateway.refusing.clear()
+    assert (await home.after(pod)).status is Status.EXITED

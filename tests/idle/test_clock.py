@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core.idle import Decision
-from core.model import Event, Pod, Status
+from core.model import Event, IdleAction, Pod, Status
 from tests.houses import FakeHouse
 from tests.idle.case import MINUTE, Case
 
@@ -90,3 +90,18 @@ def test_a_last_use_in_the_future_counts_as_now() -> None:
     assert case.look(MINUTE).decision is Decision.KEEP
     assert case.last is not None
     assert case.last.deadline == case.now + 30 * MINUTE
+
+
+async def test_a_notice_before_the_night_is_no_warning_of_the_end_of_life_after_it(home: FakeHouse) -> None:
+    pod = await home.started(lifetime="8h")
+    rule = pod.spec.idle.model_copy(update={"action": IdleAction.NOTIFY})
+    store = home.house._store  # pyright: ignore[reportPrivateUsage]
+    await store.amend(pod.id, pod.run, {Status.RUNNING}, spec=pod.spec.model_copy(update={"idle": rule}))
+    await home.house.reaper.tick(home.clock.forward(minutes=31), 1860)
+    assert len(await told(home, pod, "pod.idle_notice")) == 1
+    await home.house.reaper.tick(home.clock.forward(hours=9), 1890)
+    assert len(await told(home, pod, "pod.idle_warning")) == 1
+    await home.house.reaper.tick(home.clock.forward(minutes=4), 2130)
+    assert (await home.after(pod)).status is Status.RUNNING
+    await home.house.reaper.tick(home.clock.forward(minutes=1), 2190)
+    assert (await home.after(pod)).status is Status.EXITED

@@ -1,9 +1,14 @@
 """Stop fails: it stays STOPPING, is told after the second failure, repeated, and never called stopped before."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from core.errors import Unavailable
+from core.gateway.base import Route
+from core.gateway.fake import FakeGateway
 from core.model import Status
 from tests.helpers import until
-from tests.houses import FakeHouse
+from tests.houses import FakeHouse, fake_house
 
 
 async def test_it_is_told_and_repeated_until_it_succeeds(home: FakeHouse) -> None:
@@ -42,19 +47,26 @@ async def test_an_engine_that_is_away_at_the_stop_gets_it_later(home: FakeHouse)
     assert (await home.after(pod)).status is Status.EXITED
 
 
-async def test_a_door_that_cannot_be_closed_stops_nothing(home: FakeHouse) -> None:
-    pod = await home.started(warning="0")
-    home.clock.forward(minutes=29)
-    await home.tick()
-    home.clock.forward(minutes=1)
-    tick = home.gateway.apply
+class Stuck(FakeGateway):
+    """Its doors do not close, for some attempts."""
 
-    async def away(routes: object, remove: object = ()) -> None:
-        home.gateway.apply = tick  # pyright: ignore[reportAttributeAccessIssue]
-        raise Unavailable("Envoy does not answer")
+    stuck = 0
 
-    home.gateway.apply = away  # pyright: ignore[reportAttributeAccessIssue]
-    await home.tick()
-    assert (await home.after(pod)).status is Status.RUNNING
-    await home.tick()
-    assert (await home.after(pod)).status is Status.EXITED
+    async def apply(self, routes: Iterable[Route], remove: Iterable[str] = ()) -> None:
+        if self.stuck:
+            self.stuck -= 1
+            raise Unavailable("Envoy does not answer")
+        await super().apply(routes, remove)
+
+
+async def test_a_door_that_cannot_be_closed_stops_nothing(tmp_path: Path) -> None:
+    gateway = Stuck()
+    async with fake_house(tmp_path / "data", gateway=gateway) as home:
+        pod = await home.started(warning="0")
+        home.clock.forward(minutes=30)
+        gateway.stuck = 3
+        await home.tick()
+        assert (await home.after(pod)).status is Status.RUNNING
+        assert gateway.stuck == 0
+        await home.tick()
+        assert (await home.after(pod)).status is Status.EXITED

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 import pytest
 from starlette.applications import Starlette
@@ -11,11 +12,12 @@ from starlette.routing import Route as At
 
 from core.errors import Unavailable
 from core.gateway.base import RouteState
-from core.gateway.bootstrap import GUEST_REQUESTS
+from core.gateway.bootstrap import CONNECTIONS, GUEST_REQUESTS, INSIDE_CONNECTIONS, connections
 from core.gateway.envoy import EnvoyGateway
+from core.gateway.listeners import inside as inside_listener
 from core.gateway.resources import scope
 from core.model import PortTraffic
-from tests.core.gateway.parts import DOMAIN, PodServer, Site, live, other, refused
+from tests.core.gateway.parts import DOMAIN, PodServer, Site, a_call, live, other, refused
 from tests.helpers import free_port, until
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]
@@ -253,3 +255,21 @@ async def test_visitors_who_fill_the_guests_room_leave_the_control_plane_and_the
     finally:
         for writer in visitors:
             writer.close()
+
+
+async def test_a_pod_that_fills_the_door_inside_takes_no_room_from_visitors_nor_they_from_it(
+    gateway: EnvoyGateway, site: Site
+) -> None:
+    port = free_port()
+    await gateway.listen_inside(("127.0.0.1", port))
+    async with AsyncExitStack() as stack:
+        calls = [await stack.enter_async_context(a_call(port)) for _ in range(INSIDE_CONNECTIONS + 1)]
+        assert await calls[-1].cut()
+        assert (await site.get("abc-80")).status == 200
+    assert inside_listener(("127.0.0.1", port))["ignore_global_conn_limit"]
+
+
+@pytest.mark.parametrize(("files", "most"), [(1_048_576, CONNECTIONS), (20_000, 9_500), (1_024, 384)])
+def test_no_more_visitors_than_files_are_let_in(files: int, most: int) -> None:
+    """Each is a file on both sides; an Envoy without files serves nobody and does not even tell its counters."""
+    assert connections(files) == most

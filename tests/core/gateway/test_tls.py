@@ -201,6 +201,9 @@ async def test_the_key_is_for_this_user_only_and_gone_with_the_gateway(secure: E
     assert not file.exists()
 
 
+_ODD = [Pair(ec.generate_private_key(curve)) for curve in (ec.SECP256K1(), ec.BrainpoolP256R1())]
+
+
 async def test_what_is_wrong_with_the_files_is_said_with_the_setting(site: Site, tmp_path: Path) -> None:
     pair = Pair()
     cert, key = pair.write(tmp_path)
@@ -214,6 +217,7 @@ async def test_what_is_wrong_with_the_files_is_said_with_the_setting(site: Site,
         ("PODKEEPER_TLS_KEY: .* is locked with a password", pair.pem, pair.key_pem(b"x")),
         ("PODKEEPER_TLS_KEY: .* does not belong to .* PODKEEPER_TLS_CERT", pair.pem, Pair().key_pem()),
         ("PODKEEPER_TLS_KEY: .* has 1024 bits", weak.pem, weak.key_pem()),
+        *(("PODKEEPER_TLS_KEY: .* of a kind that browsers do not take", odd.pem, odd.key_pem()) for odd in _ODD),
     ]
     for words, certificate, secret in wrong:
         for file, text in ((cert, certificate), (key, secret)):
@@ -230,6 +234,16 @@ async def test_every_key_that_we_take_envoy_takes(site: Site, tmp_path: Path, ke
     pair = Pair(key)
     await site.gateway(tls=pair.write(tmp_path)).open([])
     assert await shown(site) == pair.der
+
+
+async def test_remarks_beside_the_certificates_may_be_in_any_encoding(
+    secure: EnvoyGateway, site: Site, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        new = Pair()
+        for file, text in ((tmp_path / "tls.crt", new.pem), (tmp_path / "tls.key", new.key_pem())):
+            file.write_bytes("subject=CN = Müller\n".encode("latin-1") + text.encode())
+        await until(lambda new=new: _shows(site, new))
 
 
 async def _shows(site: Site, pair: Pair) -> bool:

@@ -1,18 +1,21 @@
 """The steps in migrations/ lead to tables.py, once, and keep what is there."""
 
+import json
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Text, column, inspect, table, text
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import Unavailable
-from core.model import Pod, Role
-from core.store import Store
+from core.model import Pod, Role, Status
+from core.store import Store, migrations
 from core.store.database import Database
-from core.store.tables import metadata, pods
+from core.store.tables import installation, metadata, people, pods
 from tests.stores import DRAFT, NOW, a_pod
 
 
@@ -74,3 +77,65 @@ async def test_a_database_of_a_newer_podkeeper_is_left_alone(database_url: str, 
     with pytest.raises(Unavailable, match="written by another version of Podkeeper") as refused:
         await Store.open(database_url, tmp_path / "key")
     assert "9999" in str(refused.value)
+
+
+FIRST_SPEC = {
+    "template": "hello",
+    "image": "registry.example/hello:1",
+    "args": [],
+    "env": {"A": "b"},
+    "ports": ["80/http", "22/tcp"],
+    "cpu": 0.5,
+    "memory": 67108864,
+    "gpu": None,
+    "container_disk": None,
+    "volume": None,
+    "volume_path": "/workspace",
+    "network_volume": None,
+    "ready": None,
+    "idle": {"timeout": "PT30M"},
+    "price_per_hour": None,
+}
+"""A spec as the first version wrote it."""
+SINCE_FIRST = {"listens", "heartbeat_at", "keep_until", "kept_by", "warned_at", "proposed_at"}
+
+
+def _first_version(connection: Connection) -> None:
+    """The tables of the first version, with one running pod as it wrote them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0001")
+    connection.execute(installation.insert().values(id="0123456789ab", last_event=0))
+    ann = {"id": "ann", "workspace": "default", "name": "Ann", "role": "member", "created_at": NOW}
+    connection.execute(people.insert().values(ann))
+    texts = {"spec": json.dumps(FIRST_SPEC), "upstreams": '{"80":{"host":"10.0.0.2","port":80}}', "gpus": "[]"}
+    then = table("pods", *(column(c.name, Text if c.name in texts else c.type) for c in pods.c))
+    times = dict.fromkeys(("created_at", "started_at", "ready_at", "last_active_at", "changed_at"), NOW)
+    row = {"id": "a" * 14, "workspace": "default", "name": "hello-1", "owner": "ann", "via": "terminal"}
+    rest = {"stoppable": True, "status": "RUNNING", "run": 3, "ref": "container"}
+    connection.execute(then.insert().values(row | rest | texts | times))
+    reading = {"key": f"{'a' * 14}-80", "run": 3, "generation": "g", "reading": '{"completed":7}'}
+    columns = [column(name) for name in reading]
+    connection.execute(table("traffic", *columns).insert().values(reading))
+
+
+async def test_a_pod_of_the_first_version_is_read_kept_and_changed(database_url: str, tmp_path: Path) -> None:
+    database = Database(database_url)
+    await database.create(_first_version)
+    await database.close()
+    store = await Store.open(database_url, tmp_path / "key")
+    (pod,) = await store.pods()
+    assert (pod.status, pod.run, pod.last_active_at, pod.owner_name) == (Status.RUNNING, 3, NOW, "Ann")
+    assert (dict(pod.spec.env), pod.spec.tcp_ports, dict(pod.listens)) == ({"A": "b"}, (22,), {})
+    assert all(not getattr(pod, name) for name in SINCE_FIRST)
+    assert await store.readings() == {}
+    # What was looked at is still so, although the row says it in the words of the first version.
+    spec = pod.spec.model_copy(update={"ports": pod.spec.ports[:1]})
+    changed = await store.amend(pod.id, 3, {Status.RUNNING}, same={"spec": pod.spec}, spec=spec)
+    assert changed is not None
+    assert changed.spec == spec
+    looked = {"keep_until": None, "heartbeat_at": None}
+    assert await store.move(pod.id, 3, {Status.RUNNING}, Status.STOPPING, NOW, DRAFT, same=looked) is not None
+    await store.close()
