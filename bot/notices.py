@@ -21,7 +21,12 @@ from core.service import Services
 log = logging.getLogger("podkeeper.slack")
 
 _PASSING = frozenset(
-    {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"}
+    {
+        *("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"),
+        # Our token is not right: whoever mends it, here or by a restart, wants no owner left untold.
+        *("invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "token_expired"),
+        *("missing_scope",),
+    }
 )
 """Slack's refusals that mean: again later. All others are final."""
 _ASKING = {"pod.idle_warning": Status.RUNNING, "pod.idle_notice": Status.RUNNING, "pod.forget_proposed": Status.EXITED}

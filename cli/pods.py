@@ -246,9 +246,14 @@ def _tell(pod: dict[str, Any]) -> None:
 def _afterwards(pod: dict[str, Any]) -> str:
     rule, life = pod["idle_timeout"], pod["max_lifetime"]
     ends = {"stop": "It stops by itself", "terminate": "It is terminated by itself", "notify": "You are told"}
-    told = (
-        "It never stops for idleness." if rule == "0" else f"{ends[pod['idle_action']]} after {rule} without traffic."
-    )
+    # One without an address may still be judged by its shares (`busy_above`).
+    seen = any(port["url"] is not None for port in pod["ports"]) or (life is None and pod["stops_at"] is not None)
+    if rule == "0":
+        told = "It never stops for idleness."
+    elif seen:
+        told = f"{ends[pod['idle_action']]} after {rule} without traffic."
+    else:
+        told = "Without an address it is never seen idle and never stops for it."
     if life is not None:
         told += f" It ends after {life} in any case."
     if "/" in (pod["ignore"] or ()):

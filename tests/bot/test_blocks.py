@@ -65,7 +65,8 @@ def shown(one: Pod) -> views.Shown:
 def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
     """What the owner of this pod may be told."""
     for action in ("stop", "terminate"):
-        yield letters.warning(one, reason, NOW, action)
+        for final in (False, True):
+            yield letters.warning(one, reason, NOW, action, final=final)
     yield letters.idle_notice(one, reason)
     for volume in (None, 20 << 30):
         yield letters.forget(one.pod, NOW, volume)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from bot import face
@@ -90,6 +91,16 @@ async def test_what_happened_while_slack_was_away_is_told_when_it_is_back(quick:
     quick.home.clock.forward(minutes=26)
     await quick.home.tick()
     [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA), timeout=30)
+    assert "`demo` will be stopped" in notice.text
+
+
+@pytest.mark.parametrize("refused", ["invalid_auth", "token_revoked", "missing_scope"])
+async def test_what_happened_while_slack_took_no_token_is_told_when_it_takes_one(quick: Stage, refused: str) -> None:
+    await quick.started("start hello --name demo")
+    quick.slack.fail_next("conversations.open", refused)
+    quick.home.clock.forward(minutes=26)
+    await quick.home.tick()
+    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
     assert "`demo` will be stopped" in notice.text
 
 

@@ -16,22 +16,22 @@ _TEMPLATES = {
     "slow": {"args": '["sleep", "600"]', "ready": "{port: 8080, timeout: 10m}"},
     "disk": {"args": '["httpd", "-f", "-p", "8080"]', "volume": "1g"},
     "locked": {"args": '["httpd", "-f", "-p", "8080"]', "env": "{DOOR: {generate: token}}"},
+    "mute": {"args": '["sleep", "600"]', "ports": "[]"},
 }
 
 
 @pytest.fixture(scope="session")
 def templates_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Templates that fail, that take for ever, that have a volume disk, and that have a login."""
+    """Templates that fail, that take for ever, that have a volume disk, a login, or no port."""
     folder = tmp_path_factory.mktemp("templates")
     for name, keys in _TEMPLATES.items():
         text = f"""\
             name: {name}
             description: For a test.
             image: busybox:stable
-            ports: ["8080/http"]
             memory: 32m
             """
-        more = "".join(f"{key}: {value}\n" for key, value in keys.items())
+        more = "".join(f"{key}: {value}\n" for key, value in {"ports": '["8080/http"]', **keys}.items())
         (folder / f"{name}.yaml").write_text(textwrap.dedent(text) + more)
     return folder
 

@@ -49,6 +49,16 @@ def test_start_prints_one_line_with_the_address_and_says_how_to_stop(served: Pla
     assert command("pod", "terminate", "first", "--yes").out == "first is terminated.\n"
 
 
+def test_a_pod_that_nobody_can_see_idle_is_not_said_to_stop_by_itself(served: Place, command: Command) -> None:
+    said = command("pod", "start", "mute", "--name", "deaf")
+    assert said.out == "deaf is running: it has no address\n"
+    assert "Without an address it is never seen idle and never stops for it. Stop it now" in said.err
+    until_life = command("pod", "start", "mute", "--name", "old", "--lifetime", "2h")
+    assert "never stops for it. It ends after 2h in any case." in until_life.err
+    for name in ("deaf", "old"):
+        assert command("pod", "terminate", name, "--yes").code == 0
+
+
 def test_every_verb_with_json_is_one_document_and_nothing_else(pod: dict[str, Any], command: Command) -> None:
     name = pod["name"]
     statuses = []
@@ -92,7 +102,7 @@ def test_people_read_tables(pod: dict[str, Any], command: Command) -> None:
 
 def test_what_is_refused_leaves_all_as_it_was(pod: dict[str, Any], command: Command) -> None:
     name = pod["name"]
-    command("pod", "resume", name).complains(name, "RUNNING", "You can stop, restart, terminate")
+    command("pod", "resume", name).complains(name, "RUNNING", "You can stop, restart or terminate it.")
     command("pod", "keep", name, "31d").complains("at most 30d")
     command("pod", "keep", "no-such-pod", "1h").complains("no-such-pod")
     command("pod", "why", "x" * 10_000).complains()
