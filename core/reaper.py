@@ -99,12 +99,23 @@ class Reaper:
         return tuple(asked)
 
     async def _mind_the_gap(self, now: datetime, uptime: float) -> None:
-        if self._before is not None:
+        if self._before is None:
+            await self._come_back(now)
+        else:
             gap = (now - self._before[0]) - timedelta(seconds=uptime - self._before[1])
             if abs(gap) >= JUMP:
                 log.warning("the clock jumped by %s, or the machine slept; that counts as no idle time", gap)
                 await self._shift(gap, self._before[0], now)
         self._before = (now, uptime)
+
+    async def _come_back(self, now: datetime) -> None:
+        """What was seen later than now was seen by a clock that has been set back since: the last of it is now."""
+        pods = await self._store.pods(status={Status.RUNNING})
+        stamps = [at for pod in pods for at in (pod.last_active_at, pod.heartbeat_at, pod.warned_at) if at is not None]
+        gap = now - max(stamps, default=now)
+        if gap <= -JUMP:
+            log.warning("the clock was set back by %s or more while nobody looked; that counts as no time", -gap)
+            await self._store.shift(gap)
 
     async def _shift(self, gap: timedelta, before: datetime, now: datetime) -> None:
         pods = await self._store.pods(status={Status.RUNNING})

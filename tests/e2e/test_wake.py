@@ -13,7 +13,6 @@ from core.model import Pod, Status
 from tests.core.gateway.parts import DOMAIN, Answer
 from tests.e2e.parts import PORT, Place, RealHouse, release
 from tests.e2e.scripts import LATE
-from tests.helpers import free_port, until
 from tests.parts import Images
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -127,15 +126,3 @@ async def test_many_visitors_make_one_start_and_a_hundred_posts_few(home: RealHo
     assert (refused.status, (await home.look(pod)).run) == (429, 2)
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
     await asyncio.gather(*(home.settled(other) for other in others))
-
-
-async def test_a_pod_says_from_inside_that_it_is_in_use(place: Place, busybox_image: Images) -> None:
-    says = '(until wget -q -O- "$PODKEEPER_KEEPALIVE_URL"; do usleep 50000; done) & exec httpd -f -p 8080 -h /bin'
-    place.template("says", busybox_image.web, args=["sh", "-c", says])
-    async with place.house(keepalive_port=free_port()) as home:
-        pod = await home.up("says")
-
-        async def heard() -> bool:
-            return (await home.look(pod)).heartbeat_at is not None
-
-        await until(heard)
