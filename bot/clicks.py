@@ -6,7 +6,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot import letters
 from bot.blocks import Message
-from bot.operations import Operations, Who, now
+from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
     OPEN,
@@ -81,7 +81,7 @@ class Clicks:
                 pod = await pods.get(caller, pod_id)
                 await self._settle(who, click, letters.not_forgotten(pod, who.mention))
             case action if action == letters.WHY:
-                await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), now()))
+                await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), self._services.now()))
             case _:
                 await who.reply.say(
                     plain("This button is from another version of Podkeeper. `/pod list` shows what is.")

@@ -2,7 +2,7 @@
 
 from bot import letters, lists
 from bot.grammar import Command, parse
-from bot.operations import Operations, Who, now
+from bot.operations import Operations, Who
 from bot.views import ask_terminate, card
 from bot.words import escape
 from core.model import Caller, Pod
@@ -48,13 +48,13 @@ class Commands:
             case "list":
                 found = await pods.list(caller, everyone=command.everyone, ended=command.ended)
                 shown = [self._do.live.look(pod) for pod in found]
-                await reply.say(lists.pods(shown, everyone=command.everyone, now=now()))
+                await reply.say(lists.pods(shown, everyone=command.everyone, now=self._services.now()))
             case "show":
                 pod = await pods.get(caller, target)
-                tokens = pods.secrets(caller, pod)
-                await reply.say(lists.details(self._do.live.look(pod), pods.stops_at(pod), tokens, now()))
+                shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)
+                await reply.say(lists.details(shown, pods.stops_at(pod), tokens, self._services.now()))
             case "why":
-                await reply.say(letters.why(await self._services.keeping.why(caller, target), now()))
+                await reply.say(letters.why(await self._services.keeping.why(caller, target), self._services.now()))
             case "keep":
                 pod = await self._services.keeping.keep(caller, target, command.detail)
                 await self._do.tell(who, letters.kept(pod, who.mention))

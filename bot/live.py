@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from slack_sdk.errors import SlackApiError
 
@@ -84,7 +83,7 @@ class Live:
         """The one message of an operation, at any moment of it."""
         match update.pod.status:
             case Status.PROVISIONING | Status.STARTING:
-                return starting(self.look(update.pod), update.progress, datetime.now(UTC), by)
+                return starting(self.look(update.pod), update.progress, self._services.now(), by)
             case Status.STOPPING | Status.TERMINATING:
                 return changed(self.look(update.pod), by)
             case _:

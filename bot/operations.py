@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from slack_sdk.errors import SlackApiError
 
@@ -94,8 +93,3 @@ class Operations:
             await who.reply.say(message)
         except (SlackApiError, *UNREACHABLE) as error:
             report(error, "answering somebody in Slack")
-
-
-def now() -> datetime:
-    """The wall clock, for what people read."""
-    return datetime.now(UTC)

@@ -230,6 +230,7 @@ def _compose(
         registries=Registries(store, now),
         people=People(store, settings, now),
         templates=catalog,
+        now=now,
     )
     reaper = Reaper(store, witness, launcher, board)
     return House(settings, services, store, engine, gateway, reaper, Reconciler(store, engine, launcher), launcher)

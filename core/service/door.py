@@ -1,6 +1,8 @@
 """The counter of the house: the services that a face is handed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.service.keeping import Keeping
 from core.service.people import People
@@ -24,3 +26,5 @@ class Services:
     registries: Registries
     people: People
     templates: Catalog
+    now: Callable[[], datetime]
+    """The clock of the house: what a face tells of time is told by the clock that decides."""
