@@ -190,8 +190,10 @@ class World:
         life.ports = {n: PortTruth(idle.noise, idle.silent_request.total_seconds()) for n in pod.watched}
         if pod.keep_until is not None:
             life.keep_until = pod.keep_until.timestamp()
-        if self.gateway.blind or self.gateway.failing is not None or self.gateway.missing:
-            for port in life.ports.values():  # our own probe may be counted as a visit
+        blind = self.gateway.blind or self.gateway.failing is not None
+        for number, port in life.ports.items():
+            if blind or route_key(pod.id, number) in self.gateway.missing:
+                # The house could not read it at the start: our own probe may be counted as a visit.
                 port.possible, port.known = self.clock.up, False
         self.oracle.begin(life)
 
