@@ -8,7 +8,7 @@ import sys
 from cli.banner import banner
 from cli.output import complain
 from cli.serve import Faces, answering, listen
-from core.app import local_token, make_data_dir, running
+from core.app import local_token, make_data_dir, running, spare_the_collector
 from core.errors import InvalidInput
 from core.settings import Settings
 
@@ -29,6 +29,7 @@ async def serve(settings: Settings) -> None:
                 faces = Faces(house, token)
                 async with faces.running(), answering(faces, listener):
                     ending.opened()
+                    spare_the_collector()
                     print(await banner(house, settings, faces), flush=True)  # noqa: T201
                     await ending.wait()
                     complain("\nStopping the service." if sys.stderr.isatty() else "Stopping the service.")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 from core.errors import InvalidInput
 
@@ -64,6 +65,7 @@ def format_bytes(value: int) -> str:
     return f"{value // 1024}k" if value >= 1024 else f"{value}b"
 
 
+@lru_cache(maxsize=4096)  # many pods have the same, at each tick
 def format_duration(value: timedelta) -> str:
     """`1h30m`, `45s`, `0s`: whole seconds, largest units first, zero units left out."""
     left = max(0, int(value.total_seconds()))

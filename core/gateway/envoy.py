@@ -144,14 +144,15 @@ class EnvoyGateway(Gateway):
     @override
     async def traffic(self) -> Traffic:
         self._must_be_open()
-        state, before = self._plane.state, self._table.counted()
+        state, changes, counted = self._plane.state, self._table.changes, self._table.counted()
         if state is None:
             raise Unavailable("The gateway's Envoy has died and is being started again; nothing can be counted now.")
         found = counters.parse(await self._admin.counters())
         if self._plane.state != state:
             raise Unavailable("The gateway's Envoy was started again while its counters were read.")
-        ports = counters.port_traffic(found, [key for key in self._table.counted() if key in before])
-        return Traffic(generation=state.node, ports=ports)
+        if self._table.changes != changes:
+            counted &= self._table.counted()
+        return Traffic(generation=state.node, ports=counters.port_traffic(found, counted))
 
     @override
     async def probe(self, pod_id: str, port: int, path: str = "/") -> int | None:

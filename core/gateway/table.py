@@ -25,12 +25,17 @@ class RouteTable:
         self._limit = limit
         self._revs: dict[str, int] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._counting: dict[str, tuple[tuple[str, str], ...]] = {}
+        """What Envoy must hold (kind and name) for the counters of a pod port that carries traffic."""
+        self.changes = 0
+        """Grows when a pod port begins to change, and when it has changed."""
         self.routes: dict[str, Route] = {}
         self.inside: tuple[str, int] | None = None
 
     def preload(self, routes: Iterable[Route]) -> None:
         """What Envoy should have, before it connects."""
-        self.routes = {}
+        self.routes.clear()
+        self._counting.clear()
         for route in routes:
             try:
                 resources.check(route)
@@ -38,7 +43,7 @@ class RouteTable:
                 # One bad row must not keep all the others from being served.
                 log.error("%s: %s", route.key, error)
                 continue
-            self.routes[route.key] = route
+            self._keep(route)
             for kind, documents in self._documents(route).items():
                 self._control.preload(kind, documents)
         if self.inside is not None:
@@ -46,17 +51,14 @@ class RouteTable:
 
     def counted(self) -> set[str]:
         """Pod ports whose every counter this Envoy has confirmed to keep."""
-        return {
-            key
-            for key, route in self.routes.items()
-            if route.upstream is not None
-            and all(self._control.holds(kind, name) for kind, names in resources.needs(route).items() for name in names)
-        }
+        holds = self._control.holds
+        return {key for key, needed in self._counting.items() if all(holds(kind, name) for kind, name in needed)}
 
     async def change(self, key: str, route: Route | None) -> str | None:
         """One pod port becomes this; None, or why Envoy refused. Goes on when nobody waits for it any more."""
         async with self._turns.setdefault(key, asyncio.Lock()):
             former = self.routes.get(key)
+            self.changes += 1
             try:
                 await self._settle(key, route)
             except Refused as refused:
@@ -64,11 +66,14 @@ class RouteTable:
                 log.warning("%s", words)
                 await self._restore(key, former)
                 return words
+            finally:
+                self.changes += 1
             if route is None:
                 self.routes.pop(key, None)
+                self._counting.pop(key, None)
                 self._revs.pop(key, None)
             else:
-                self.routes[key] = route
+                self._keep(route)
             return None
 
     async def listen_inside(self, address: tuple[str, int] | None) -> str | None:
@@ -83,6 +88,13 @@ class RouteTable:
                 return shorter(str(refused))
             self.inside = address
             return None
+
+    def _keep(self, route: Route) -> None:
+        self.routes[route.key] = route
+        self._counting.pop(route.key, None)
+        if route.upstream is not None:
+            needs = resources.needs(route)
+            self._counting[route.key] = tuple((kind, name) for kind, names in needs.items() for name in names)
 
     def _documents(self, route: Route) -> dict[str, dict[str, Document]]:
         found = {CDS: resources.clusters(route, self._limit)}

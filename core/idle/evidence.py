@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from core.model import Frozen, IdleRule, Pod, PortTraffic, Reading, Traffic, route_key
 
@@ -73,8 +74,8 @@ class Evidence(Frozen):
     @property
     def missing(self) -> tuple[str, ...]:
         """Witnesses that could not be heard, in words."""
-        ports = tuple(f"the traffic on {p.port}" for p in self.ports if p.missing)
-        return ports + tuple(f"its {u.what} share" for u in self.usage if u.share is None)
+        ports = [f"the traffic on {p.port}" for p in self.ports if p.missing]
+        return (*ports, *(f"its {u.what} share" for u in self.usage if u.share is None))
 
     @property
     def missing_since(self) -> datetime | None:
@@ -107,7 +108,7 @@ def observe(
     old, patience = before.traffic, rule.silent_request
     if before.moved_at is not None and _quiet(before, generation, counted, rule):
         stalled = bool(patience) and now - before.moved_at >= patience
-        return PortEvidence(port=port, stalled=stalled, answered_at=before.answered_at), before
+        return _nothing(port, stalled, before.answered_at), before
     reset = before.generation != generation or any(getattr(counted, n) < getattr(old, n) for n in _GROWING)
     if reset:
         old = PortTraffic()
@@ -204,9 +205,15 @@ def _quiet(before: Reading, generation: str, counted: PortTraffic, rule: IdleRul
     return (
         not (counted.in_flight or counted.upgraded)
         and before.generation == generation
-        and before.traffic == counted
-        and before.level <= rule.noise * _window(rule) / _MINUTE
+        and (before.traffic is counted or before.traffic == counted)
+        and (not before.level or before.level <= rule.noise * _window(rule) / _MINUTE)
     )
+
+
+@lru_cache(maxsize=32_768)
+def _nothing(port: int, stalled: bool, answered_at: datetime | None) -> PortEvidence:
+    """Of a port where nothing has happened: the same object at each look."""
+    return PortEvidence(port=port, stalled=stalled, answered_at=answered_at)
 
 
 def _since(before: datetime | None, count: int, now: datetime) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from core.idle.evidence import Evidence, PortEvidence, UsageEvidence
 from core.model import Frozen, IdleAction, Pod
@@ -37,12 +38,22 @@ class Verdict(Frozen):
     evidence: Evidence
 
 
-class _End(Frozen):
+class _End(NamedTuple):
     """An end that is coming: when, by which rule, and how it is told."""
 
     at: datetime
     action: IdleAction
-    reason: str
+    limit: timedelta
+    silence: timedelta | None
+    """How long it has been silent; None for the end of its life."""
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        limit = format_duration(self.limit)
+        if self.silence is None:
+            return f"it may run for {limit} at most (max_lifetime)"
+        return f"nobody used it for {format_duration(self.silence)} (its limit is {limit})"
 
     def ahead(self, warning: timedelta) -> timedelta:
         """How long before it its owner is told; a mere notice is the telling itself."""
@@ -80,7 +91,6 @@ def verdict(pod: Pod, evidence: Evidence, now: datetime) -> Verdict:
     soon = [end for end in ends if now >= end.at - end.ahead(warning) and not (end is idle and evidence.in_use)]
     near = told or bool(soon)
     end = min(ends, key=lambda e: e.at, default=None)
-    grounds = _grounds(pod, evidence, now)
     if end is None:
         decision, deadline, warn_at = Decision.KEEP, None, None
     else:
@@ -96,7 +106,7 @@ def verdict(pod: Pod, evidence: Evidence, now: datetime) -> Verdict:
             decision = Decision.STOP
     return Verdict(
         decision=decision,
-        reason=end.reason if end is not None and decision is not Decision.KEEP else grounds,
+        reason=_grounds(pod, evidence, now) if end is None or decision is Decision.KEEP else end.reason,
         deadline=deadline,
         warn_at=warn_at,
         action=end.action if end is not None else _action(pod),
@@ -141,8 +151,7 @@ def _idle_end(pod: Pod, evidence: Evidence, now: datetime) -> _End | None:
     at = begun + timeout
     if pod.keep_until is not None:
         at = max(at, pod.keep_until)
-    reason = f"nobody used it for {format_duration(now - begun)} (its limit is {format_duration(timeout)})"
-    return _End(at=at, action=_action(pod), reason=reason)
+    return _End(at, _action(pod), limit=timeout, silence=now - begun)
 
 
 def _life_end(pod: Pod) -> _End | None:
@@ -150,8 +159,7 @@ def _life_end(pod: Pod) -> _End | None:
     if not longest or pod.started_at is None:
         return None
     action = IdleAction.STOP if pod.stoppable else IdleAction.TERMINATE
-    reason = f"it may run for {format_duration(longest)} at most (max_lifetime)"
-    return _End(at=pod.started_at + longest, action=action, reason=reason)
+    return _End(pod.started_at + longest, action, limit=longest, silence=None)
 
 
 def _grounds(pod: Pod, evidence: Evidence, now: datetime) -> str:

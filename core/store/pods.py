@@ -171,7 +171,7 @@ class Pods(Counters):
     async def pod(self, pod_id: str) -> Pod | None:
         """The pod of exactly this id, in any status."""
         async with self._db.read() as conn:
-            found = (await conn.execute(select(*POD).where(pods.c.id == pod_id))).mappings().one_or_none()
+            found = (await conn.execute(select(*POD).where(pods.c.id == pod_id))).one_or_none()
         return None if found is None else pod_of(found)
 
     @whole
@@ -187,7 +187,7 @@ class Pods(Counters):
         if owner is not None:
             query = query.where(pods.c.owner == owner)
         async with self._db.read() as conn:
-            return tuple(pod_of(row) for row in (await conn.execute(query)).mappings())
+            return tuple(pod_of(row) for row in await conn.execute(query))
 
     @whole
     async def renew(self, worker: str, until: datetime) -> None:
@@ -217,7 +217,7 @@ async def _set(
 
 
 async def _read(conn: AsyncConnection, pod_id: str) -> Pod:
-    return pod_of((await conn.execute(select(*POD).where(pods.c.id == pod_id))).mappings().one())
+    return pod_of((await conn.execute(select(*POD).where(pods.c.id == pod_id))).one())
 
 
 async def _happened(conn: AsyncConnection, pod: Pod, draft: Draft, at: datetime) -> Event:
@@ -246,7 +246,7 @@ async def _free_name(conn: AsyncConnection, workspace: str, stem: str) -> str:
 
 async def _name_taken(conn: AsyncConnection, pod: Pod, name: str) -> Conflict:
     query = select(*POD).where(pods.c.workspace == pod.workspace, pods.c.name == name, LIVE)
-    holder = pod_of((await conn.execute(query)).mappings().one())
+    holder = pod_of((await conn.execute(query)).one())
     own = holder.owner == pod.owner
     # The id of somebody else's pod is not told: whoever knows it can open its address.
     which = f"{f'pod {holder.id}' if own else 'a pod'} of {holder.owner_name}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Row, RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.model import Draft, Event, Frozen, Pod, Role, Status
@@ -33,13 +33,14 @@ POD = (
 )
 """Everything a Pod is made of; its owner goes by the name they have now."""
 
+_NAMES = tuple(column.name for column in POD)
 _FIXED = {"id", "workspace", "owner", "owner_name", "via", "created_at", "changed_at", "status"}
 _CHANGEABLE = frozenset(Pod.model_fields) - _FIXED
 
 
-def pod_of(row: RowMapping) -> Pod:
+def pod_of(row: Row[Any]) -> Pod:
     """The Pod of a row that holds `POD`."""
-    return Pod.model_validate(dict(row))
+    return Pod.model_validate(dict(zip(_NAMES, row, strict=True)))
 
 
 def pod_row(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,39 +77,43 @@ class _Json(TypeDecorator[Any]):
         return None if value is None else self.adapter.validate_json(value)
 
 
-class SpecJson(_Json):
+class _KnownJson(_Json):
+    """As `_Json`, but the same object for the same text: it is rarely new, read at every tick, and never changed."""
+
+    cache_ok = True
+
+    @override
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else _known(type(self), value)
+
+
+@lru_cache(maxsize=32_768)
+def _known(kind: type[_Json], text: str) -> Any:
+    return kind.adapter.validate_json(text)
+
+
+class SpecJson(_KnownJson):
     """A PodSpec."""
 
     cache_ok = True
     adapter = TypeAdapter(PodSpec)
 
-    @override
-    def process_result_value(self, value: str | None, dialect: Dialect) -> PodSpec | None:
-        """As it was bound."""
-        return None if value is None else _spec(value)
 
-
-@lru_cache(maxsize=16_384)
-def _spec(text: str) -> PodSpec:
-    """The same object for the same text: a spec is frozen, rarely new, and read at every tick."""
-    return PodSpec.model_validate_json(text)
-
-
-class UpstreamsJson(_Json):
+class UpstreamsJson(_KnownJson):
     """Port number -> Upstream."""
 
     cache_ok = True
     adapter = TypeAdapter(Mapping[int, Upstream])
 
 
-class PortsJson(_Json):
+class PortsJson(_KnownJson):
     """Port number -> port number."""
 
     cache_ok = True
     adapter = TypeAdapter(Mapping[int, int])
 
 
-class NamesJson(_Json):
+class NamesJson(_KnownJson):
     """A tuple of strings."""
 
     cache_ok = True
