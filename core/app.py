@@ -235,7 +235,7 @@ def _compose(
     services = Services(
         pods=pods,
         keeping=Keeping(store, pods, witness, board, now),
-        ports=Ports(store, engine, launcher, pods, board, terms, now),
+        ports=Ports(store, engine, gateway, launcher, pods, board, terms, now),
         waking=Waking(store, engine, pods, board, now),
         volumes=volumes,
         registries=Registries(store, now),

@@ -122,3 +122,7 @@ class Gateway(ABC):
     @abstractmethod
     def tcp_url(self, listen: int) -> str:
         """The address of a TCP port shown to people: `tcp://127.0.0.1:30022`."""
+
+    @abstractmethod
+    def vacant(self, listen: int) -> bool:
+        """Whether a TCP port could be listened on now, as far as can be told beforehand: nobody has it."""

@@ -18,6 +18,7 @@ from core.gateway.bootstrap import ADMIN_SOCKET, ADS_SOCKET, WAKE_SOCKET
 from core.gateway.dataplane import DataPlane
 from core.gateway.listeners import TLS_FILE
 from core.gateway.probe import Prober
+from core.gateway.process import check_free
 from core.gateway.table import RouteTable
 from core.gateway.tls import Certificate
 from core.gateway.wake import WakeServer
@@ -188,6 +189,14 @@ class EnvoyGateway(Gateway):
     def tcp_url(self, listen: int) -> str:
         host = self._domain if self._listen[0] in ("0.0.0.0", "::") else self._listen[0]
         return f"tcp://[{host}]:{listen}" if ":" in host else f"tcp://{host}:{listen}"
+
+    @override
+    def vacant(self, listen: int) -> bool:
+        try:
+            check_free((self._listen[0], listen))
+        except Unavailable:
+            return False
+        return True
 
     def _must_be_open(self) -> None:
         if not self._open:

@@ -40,6 +40,8 @@ class FakeGateway(Gateway):
         """What `welcome` was given."""
         self.inside: tuple[str, int] | None = None
         """What `listen_inside` was given."""
+        self.occupied: set[int] = set()
+        """TCP ports that somebody else listens on."""
         self.unreached: set[str] = set()
         """Hosts of upstreams that do not answer `reach`; `*`: none does."""
 
@@ -135,6 +137,10 @@ class FakeGateway(Gateway):
     @override
     def tcp_url(self, listen: int) -> str:
         return f"tcp://127.0.0.1:{listen}"
+
+    @override
+    def vacant(self, listen: int) -> bool:
+        return listen not in self.occupied
 
     def _work(self) -> None:
         if self.failing is not None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from core.engines.base import Engine, Order
 from core.errors import NoCapacity
+from core.gateway.base import Gateway
 from core.model import Gpu, GpuRequest, Pod, registry_of
 from core.store import Store
 
@@ -79,11 +81,12 @@ async def make_order(pod: Pod, store: Store, engine: Engine, terms: Terms, *, ke
     )
 
 
-async def listens(pod: Pod, store: Store, terms: Terms, *, anew: bool = False) -> dict[int, int]:
+async def listens(pod: Pod, store: Store, gateway: Gateway, terms: Terms, *, anew: bool = False) -> dict[int, int]:
     """The gateway's ports for its TCP ports: those it has, and more where it has too few; none where there are none.
 
     What it holds and does not need is given back; `anew`: also what is not in the settings' range any more.
-    NoCapacity when they are all taken.
+    A port that another program listens on is taken only when there is no other: then the gateway says what is wrong.
+    NoCapacity when pods have them all.
     """
     wanted = pod.spec.tcp_ports if terms.tcp_ports else ()
     if not terms.tcp_ports and not pod.listens:
@@ -93,8 +96,8 @@ async def listens(pod: Pod, store: Store, terms: Terms, *, anew: bool = False) -
         for port, listen in pod.listens.items()
         if port in wanted and (listen in terms.tcp_ports or not anew)
     }
-    candidates = [*kept.values(), *(port for port in terms.tcp_ports if port not in kept.values())]
-    claimed = await store.claim(pod.id, "tcp", [str(port) for port in candidates], len(wanted))
+    candidates = chain(kept.values(), filter(gateway.vacant, terms.tcp_ports), terms.tcp_ports)
+    claimed = await store.claim(pod.id, "tcp", map(str, candidates), len(wanted))
     if claimed is None:
         raise NoCapacity(
             "All TCP ports of PODKEEPER_TCP_PORTS are taken. Terminate a pod with TCP ports, or widen the range."

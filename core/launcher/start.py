@@ -41,7 +41,7 @@ class Start:
     async def run(self, pod: Pod) -> None:
         """Carry the pod to RUNNING. PodError: it failed, and something may be left on the engine. Superseded: leave."""
         self._show(pod, Stage.PULL, "preparing")
-        ports = await listens(pod, self._store, self._terms, anew=True)
+        ports = await listens(pod, self._store, self._gateway, self._terms, anew=True)
         if ports != pod.listens:
             pod = await self._save(pod, listens=ports)
         await self._gateway.apply(routes_of(pod, RouteState.STARTING))

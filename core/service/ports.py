@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.engines.base import Engine
 from core.errors import Conflict, InvalidInput
+from core.gateway.base import Gateway
 from core.launcher import Launcher, Terms, listens
 from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, route_key
 from core.policy import moved_on
@@ -21,6 +22,7 @@ from core.store.whole import whole
 from core.units import shorten
 
 MOST_PORTS = 20
+_UNDOES = {"pod.exposed": "pod.unexposed", "pod.unexposed": "pod.exposed"}
 _PORT: TypeAdapter[PortModel] = TypeAdapter(Port)
 
 
@@ -31,6 +33,7 @@ class Ports:
         self,
         store: Store,
         engine: Engine,
+        gateway: Gateway,
         launcher: Launcher,
         pods: PodService,
         board: Board,
@@ -39,6 +42,7 @@ class Ports:
     ) -> None:
         self._store = store
         self._engine = engine
+        self._gateway = gateway
         self._launcher = launcher
         self._pods = pods
         self._board = board
@@ -71,7 +75,7 @@ class Ports:
             raise Conflict(f"Ports of {pod.name} cannot be changed while it runs on this engine. Nothing was changed.")
         spec = pod.spec.model_copy(update={"ports": (*others, wanted)})
         changes: dict[str, Any] = {"spec": spec, "upstreams": {**pod.upstreams, wanted.number: upstream}}
-        changes["listens"] = await listens(pod.model_copy(update={"spec": spec}), self._store, self._terms)
+        changes["listens"] = await self._listens(pod.model_copy(update={"spec": spec}))
         return await self._change(caller, pod, "pod.exposed", wanted, changes)
 
     async def unexpose(self, caller: Caller, reference: str, port: str) -> Pod:
@@ -101,9 +105,8 @@ class Ports:
     @whole
     async def _change(self, caller: Caller, pod: Pod, kind: str, port: PortModel, changes: dict[str, Any]) -> Pod:
         draft = Draft(kind=kind, actor=caller.person, via=caller.via, data={"by": caller.name, "port": str(port)})
-        told = (draft, self._now())
         changed = await self._store.amend(
-            pod.id, pod.run, {Status.RUNNING}, told=told, same={"spec": pod.spec}, **changes
+            pod.id, pod.run, {Status.RUNNING}, told=(draft, self._now()), same={"spec": pod.spec}, **changes
         )
         if changed is None:
             await self._settle(pod)
@@ -111,10 +114,13 @@ class Ports:
         gone = tuple(route_key(pod.id, number) for number in pod.watched if number not in changed.watched)
         try:
             await self._launcher.reroute(changed, gone)
-        except InvalidInput:
-            # Refused. What is late (Unavailable) comes when the gateway can, so there the row stands, and so do claims.
+        except InvalidInput as refused:
+            # What is late (Unavailable) comes when the gateway can, so there the row stands, and so do claims.
             former = {name: getattr(pod, name) for name in changes}
-            await self._store.amend(pod.id, pod.run, {Status.RUNNING}, same={"spec": changed.spec}, **former)
+            data = {"port": str(port), "reason": str(refused)}
+            back = Draft(kind=_UNDOES[kind], actor="worker", via="worker", data=data)
+            told, same = (back, self._now()), {"spec": changed.spec}
+            await self._store.amend(pod.id, pod.run, {Status.RUNNING}, told=told, same=same, **former)
             await self._settle(pod)
             raise
         await self._settle(pod)
@@ -127,7 +133,10 @@ class Ports:
         current = await self._store.pod(before.id)
         if current is not None and current.status is Status.RUNNING:
             held = {**before.listens, **current.listens}
-            await listens(current.model_copy(update={"listens": held}), self._store, self._terms)
+            await self._listens(current.model_copy(update={"listens": held}))
+
+    async def _listens(self, pod: Pod) -> dict[int, int]:
+        return await listens(pod, self._store, self._gateway, self._terms)
 
 
 def parse_port(text: str) -> PortModel:

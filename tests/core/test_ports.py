@@ -90,6 +90,9 @@ async def test_a_port_that_the_gateway_refuses_is_not_exposed(home: FakeHouse) -
     with pytest.raises(InvalidInput, match="was refused by Envoy"):
         await ports(home).expose(await home.local(), pod.id, "9000")
     assert list(await urls(home, pod)) == ["8080/http"]
+    exposed, back = (await home.house._store.events(0))[-2:]  # pyright: ignore[reportPrivateUsage]
+    assert (exposed.kind, back.kind, back.actor) == ("pod.exposed", "pod.unexposed", "worker")
+    assert "was refused by Envoy" in back.data["reason"]
 
 
 async def test_two_ports_exposed_at_once_are_both_there_or_one_is_told(home: FakeHouse) -> None:
@@ -112,6 +115,16 @@ async def test_a_stop_that_comes_while_a_port_is_exposed_leaves_no_open_address(
     await asyncio.gather(ports(home).expose(me, pod.id, "9000"), home.pods.stop(me, pod.id), return_exceptions=True)
     assert (await home.after(pod)).status is Status.EXITED
     assert {str(r.state) for key, r in home.gateway.routes.items() if key.startswith(pod.id)} == {"sleeping"}
+
+
+async def test_a_tcp_port_that_another_program_listens_on_is_taken_last(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", tcp_ports=(30000, 30001)) as home:
+        home.gateway.occupied = {30000}
+        me = await home.local()
+        first, last = await home.started(), await home.started()
+        await ports(home).expose(me, first.id, "22/tcp")
+        await ports(home).expose(me, last.id, "22/tcp")
+        assert [(await home.pods.get(me, pod.id)).listens for pod in (first, last)] == [{22: 30001}, {22: 30000}]
 
 
 async def test_tcp_ports_get_ports_of_the_gateway_and_keep_them(tmp_path: Path) -> None:

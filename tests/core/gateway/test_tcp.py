@@ -92,6 +92,8 @@ async def test_a_taken_port_is_refused_by_name_and_the_former_one_stays(gateway:
                 with pytest.raises(InvalidInput, match=r"new-22 was refused.*duplicate address"):
                     await gateway.apply([tcp("new", echo, listen)])
                 assert await caller.say("still") == "pod: still"
+            assert [gateway.vacant(n) for n in (port, listen)] == [False, False]
+        assert gateway.vacant(port)
         assert (await counted(gateway)).upgrades == 1
         assert "new-22" not in (await gateway.traffic()).ports
         await gateway.apply([tcp("new", echo, port)])
