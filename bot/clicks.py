@@ -89,14 +89,14 @@ class Clicks:
 
     async def _act(self, who: Who, caller: Caller, click: Click, pod: Pod, word: str) -> None:
         """Follow what was asked for in the message that was clicked; `pod` may be another one than the button's."""
-        self._do.standing.settle(click.pod_id)
+        await self._do.standing.settle(click.pod_id)
         if click.place is None:
             await who.reply.remove()
         await self._do.show(who, caller, pod, word, click.place)
 
     async def _settle(self, who: Who, click: Click, message: Message) -> None:
         """The message that was clicked says what became of it."""
-        self._do.standing.settle(click.pod_id)
+        await self._do.standing.settle(click.pod_id)
         if click.place is None:
             await who.reply.replace(message)
         else:

@@ -42,8 +42,8 @@ class SlackFace:
         self._poster = Poster(self._web)
         self._tasks = Tasks()
         live = Live(services, settings, self._poster, pace)
-        standing = Standing()
-        operations = Operations(services, self._poster, live, standing)
+        standing = Standing(services.notes)
+        operations = self._operations = Operations(services, self._poster, live, standing)
         self._commands = Commands(operations)
         self._clicks = Clicks(operations)
         self._notices = Notices(services, self._poster, live, standing)
@@ -69,7 +69,9 @@ class SlackFace:
             self._tasks.spawn(self._introduce(), "greeting Slack")
             if self._socket is not None:
                 await stack.enter_async_context(self._socket.running())
+            self._tasks.spawn(self._take_up(), "the messages from before a restart")
             self._tasks.spawn(self._notices.run(), "the notices to Slack")
+            stack.push_async_callback(self._notices.pause)
             yield
 
     def describe(self) -> str:
@@ -107,6 +109,11 @@ class SlackFace:
             log.warning("%s", self._trouble)
         else:
             self._poster.me, self._trouble = str(answer["user_id"]), None
+
+    async def _take_up(self) -> None:
+        """Messages that were being kept up to date when the former process ended."""
+        for followed in await self._operations.live.left():
+            self._tasks.spawn(self._operations.take_up(followed), "a message from before a restart")
 
     # What follows lets no exception out: within 10 ms of ack() one would take the acknowledgement back (Bolt 1.30).
 

@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import Message
 from bot.post import GONE, UNREACHABLE, Posted, Poster, refusal
+from bot.standing import FACE
 from bot.views import Shown, card, changed, starting
 from core.errors import Unavailable
-from core.model import Caller, Pod, Status, Update
+from core.model import Caller, Frozen, Pod, Status, Update
 from core.service import Services
 from core.settings import Settings
 
@@ -21,6 +23,7 @@ PACE = 1.5
 REFRESH = 15.0
 """Seconds after which the elapsed time is shown anew although nothing else changed."""
 _REMEMBERED = 500
+_LIVE = "live "
 
 
 class Editor:
@@ -64,6 +67,19 @@ class Editor:
                 return
 
 
+class Followed(Frozen):
+    """A message that is being kept up to date; noted, so that a restart does not leave it half-way."""
+
+    pod_id: str
+    place: str
+    """A `Posted`, as text."""
+    team: str
+    user: str
+    name: str
+    """Who is told, and whose rights are asked again."""
+    by: str
+
+
 class Live:
     """Follows pods in messages, and knows which."""
 
@@ -97,8 +113,19 @@ class Live:
         """A live message has told, or is about to tell, how the start of this run ended."""
         return (pod_id, run) in self._told
 
-    async def follow(self, caller: Caller, user: str, pod: Pod, posted: Posted, shown: Message, by: str) -> None:
+    async def left(self) -> list[Followed]:
+        """What a former process was following when it ended."""
+        noted = await self._services.notes.all(FACE, _LIVE)
+        return [Followed.model_validate_json(text) for text in noted.values()]
+
+    async def leave(self, followed: Followed) -> None:
+        """It is told to its end, or cannot be."""
+        with suppress(Unavailable):  # then it is told to its end once more
+            await self._services.notes.drop(FACE, _LIVE + followed.place)
+
+    async def follow(self, caller: Caller, followed: Followed, pod: Pod, shown: Message) -> None:
         """Edit the message until nothing is under way; a message that is being followed already is left to that."""
+        posted, by = Posted.of(followed.place), followed.by
         if self.follows(posted):
             return
         self._following.add(posted)
@@ -106,16 +133,19 @@ class Live:
         self._remember(key)
 
         async def send(message: Message, last: bool) -> None:
-            await self._edit(user, posted, message, last)
+            await self._edit(followed.user, posted, message, last)
 
         editor = Editor(send, shown, self._pace)
         editing = asyncio.create_task(editor.run(), name=f"slack: edits for {pod.id}")
         try:
+            with suppress(Unavailable):
+                await self._services.notes.put(FACE, _LIVE + followed.place, followed.model_dump_json())
             last = await self._watch(caller, pod, editor, by)
             if last is not None and last.status is not Status.ERROR:
                 self._told.pop(key, None)
             editor.close()
             await editing
+            await self.leave(followed)
         finally:
             editing.cancel()
             await asyncio.wait([editing])

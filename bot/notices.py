@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from slack_sdk.errors import SlackApiError
@@ -20,6 +21,8 @@ from core.service import Services
 
 log = logging.getLogger("podkeeper.slack")
 
+GRACE = 3.0
+"""Seconds that the end of the service waits for a notice that is being sent."""
 _PASSING = frozenset(
     {
         *("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"),
@@ -51,6 +54,15 @@ class Notices:
         self._poster = poster
         self._live = live
         self._standing = standing
+        self._between = asyncio.Event()
+        """Nothing is being sent just now."""
+        self._between.set()
+
+    async def pause(self) -> None:
+        """Return when what is being sent has been sent, so that the end of `run` leaves nothing half-told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await self._between.wait()
 
     async def run(self) -> None:
         """For ever."""
@@ -68,6 +80,7 @@ class Notices:
         """Tell it; while Slack cannot be reached, again and again. A refusal of Slack's is final, and so is our bug."""
         delay = 1.0
         while True:
+            self._between.clear()
             try:
                 return await self._tell(event)
             except SlackApiError as error:
@@ -81,6 +94,8 @@ class Notices:
             except Exception as error:
                 report(error, f"the notice about pod {event.pod_id}")
                 return None
+            finally:
+                self._between.set()
             await asyncio.sleep(delay)
             delay = min(60.0, delay * 2)
 
@@ -104,13 +119,16 @@ class Notices:
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:
         """A new message, for an edit would ring no bell; not when it has been overtaken already."""
         if pod.run != event.run or pod.status is not _ASKING[event.kind]:
-            return self._standing.miss(pod.id)
+            return await self._standing.miss(pod.id)
         if event.kind != "pod.forget_proposed" and pod.warned_at is None:
-            return self._standing.miss(pod.id)
-        former = self._standing.get(pod.id)
+            return await self._standing.miss(pod.id)
+        if await self._standing.tells(pod.id, event.seq):
+            return None
+        former = await self._standing.get(pod.id)
         if former is not None:
             await self._edit(former, plain(f"{code(pod.name)}: see the newer message."))
-        self._standing.put(pod.id, await self._poster.direct(user, self._question(pod, event)))
+        posted = await self._poster.direct(user, self._question(pod, event))
+        await self._standing.put(pod.id, posted, event.seq)
         return None
 
     def _question(self, pod: Pod, event: Event) -> Message:
@@ -127,13 +145,13 @@ class Notices:
     async def _settle(self, user: str, pod: Pod, event: Event) -> None:
         """Into the message that stands; where none does, a new one, if it is worth it."""
         message = self._outcome(pod, event)
-        standing = self._standing.get(pod.id)
         if message is None:
             return
+        standing = await self._standing.get(pod.id)
         edited = standing is not None and await self._edit(standing, message)
-        if not edited and self._worth_telling(pod, event):
+        if not edited and await self._worth_telling(pod, event):
             await self._poster.direct(user, message)
-        self._standing.settle(pod.id)
+        await self._standing.settle(pod.id)
 
     def _outcome(self, pod: Pod, event: Event) -> Message | None:
         """What became of it; None: what stands is still so."""
@@ -148,13 +166,14 @@ class Notices:
             case _:
                 return card(self._live.look(pod))
 
-    def _worth_telling(self, pod: Pod, event: Event) -> bool:
+    async def _worth_telling(self, pod: Pod, event: Event) -> bool:
         """Nobody asked for it, or sees it already in a live message."""
         match event.kind:
             case "pod.exited" | "pod.terminated":
                 return event.data.get("cause") == Cause.IDLE
             case "pod.warning_withdrawn":
-                return pod.run == event.run and pod.status is Status.RUNNING and not self._standing.missed(pod.id)
+                still = pod.run == event.run and pod.status is Status.RUNNING
+                return still and not await self._standing.missed(pod.id)
             case "pod.failed":
                 return not self._live.tells(event.pod_id, event.run)
             case kind:

@@ -1,5 +1,6 @@
 """What is done to pods on behalf of somebody in Slack; the same for a typed command and for a button."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.blocks import Message
 from bot.letters import secrets
-from bot.live import Live
+from bot.live import Followed, Live
 from bot.post import UNREACHABLE, Posted, Poster, Reply
 from bot.standing import Standing
 from bot.tasks import report
@@ -16,6 +17,8 @@ from bot.words import code
 from core.errors import PodError
 from core.model import Caller, Pod, Status, Update
 from core.service import Services
+
+log = logging.getLogger("podkeeper.slack")
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,21 @@ class Operations:
             text = f"{first.text} I could not show it here (ref {reference}); see {code(f'/pod show {pod.name}')}."
             await who.reply.say(plain(text))
             return
-        await self.live.follow(caller, who.user, pod, place, first, by)
+        followed = Followed(pod_id=pod.id, place=str(place), team=who.team, user=who.user, name=who.name, by=by)
+        await self.live.follow(caller, followed, pod, first)
         if pod.status is Status.PROVISIONING:
             await self._let_in(who, caller, pod)
+
+    async def take_up(self, followed: Followed) -> None:
+        """Go on with a message whose process ended while a pod was on its way; there is nobody to answer any more."""
+        try:
+            caller = await self.services.people.slack(followed.team, followed.user, followed.name)
+            pod = await self.services.pods.get(caller, followed.pod_id)
+        except PodError as error:
+            log.warning("a message about pod %s is not taken up again: %s", followed.pod_id, error)
+            await self.live.leave(followed)
+        else:
+            await self.live.follow(caller, followed, pod, plain(""))
 
     async def tell(self, who: Who, message: Message) -> None:
         """One message in the channel, of something that is done already."""

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -65,6 +65,15 @@ class Posted:
 
     channel: str
     ts: str
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.ts}"
+
+    @classmethod
+    def of(cls, noted: str) -> Self:
+        """From its `str`."""
+        channel, _, ts = noted.partition(" ")
+        return cls(channel=channel, ts=ts)
 
 
 class Reply:

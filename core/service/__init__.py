@@ -2,6 +2,7 @@
 
 from core.service.door import Services
 from core.service.keeping import Keeping, Why
+from core.service.notes import Notes
 from core.service.people import People
 from core.service.pods import PodService, PortUrl
 from core.service.ports import Ports
@@ -12,6 +13,7 @@ from core.service.waking import Sleeper, Stride, TooOften, Waking
 
 __all__ = [
     "Keeping",
+    "Notes",
     "People",
     "PodService",
     "PortUrl",

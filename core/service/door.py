@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.service.keeping import Keeping
+from core.service.notes import Notes
 from core.service.people import People
 from core.service.pods import PodService
 from core.service.ports import Ports
@@ -25,6 +26,7 @@ class Services:
     volumes: Volumes
     registries: Registries
     people: People
+    notes: Notes
     templates: Catalog
     now: Callable[[], datetime]
     """The clock of the house: what a face tells of time is told by the clock that decides."""

@@ -12,6 +12,7 @@ from core.store.database import Database
 from core.store.events import Events
 from core.store.holdings import Claims
 from core.store.lead import Leadership
+from core.store.notes import Notes
 from core.store.people import People
 from core.store.pods import Pods
 from core.store.registries import Registries
@@ -24,7 +25,7 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Pods, Claims, Events, Volumes, Registries):
+class Store(People, Pods, Claims, Events, Notes, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.

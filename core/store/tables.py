@@ -270,6 +270,15 @@ once = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
+notes = Table(
+    "notes",
+    metadata,
+    Column("face", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("face", "key"),
+)
+
 registries = Table(
     "registries",
     metadata,

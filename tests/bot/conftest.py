@@ -30,7 +30,20 @@ class Stage:
 
     slack: SlackDouble
     home: FakeHouse
-    face: SlackFace
+    pace: float
+    life: AsyncExitStack
+
+    async def open(self) -> None:
+        """Let the Slack face come up on the house."""
+        self.face = SlackFace(self.home.house.services, self.home.house.settings, self.slack.bot_token, self.pace)
+        if self.face.routes:
+            self.slack.deliver_to(await self.life.enter_async_context(serving(self.face)))
+        await self.life.enter_async_context(self.face.running())
+
+    async def restart(self) -> None:
+        """End the face in the middle of everything, and let another one come up."""
+        await self.life.aclose()
+        await self.open()
 
     async def pod(self, text: str, user: str = ANA, channel: str = GENERAL) -> Any:
         """Type `/pod …` and see it acknowledged."""
@@ -112,11 +125,9 @@ async def staged(
         given.setdefault("slack_signing_secret", SecretStr(slack.signing_secret))
     async with AsyncExitStack() as stack:
         home = await stack.enter_async_context(fake_house(data_dir, engine, FakeGateway(), **given))
-        face = SlackFace(home.house.services, home.house.settings, slack.bot_token, pace)
-        if face.routes:
-            slack.deliver_to(await stack.enter_async_context(serving(face)))
-        await stack.enter_async_context(face.running())
-        yield Stage(slack, home, face)
+        stage = Stage(slack, home, pace, await stack.enter_async_context(AsyncExitStack()))
+        await stage.open()
+        yield stage
 
 
 def populate(slack: SlackDouble) -> None:

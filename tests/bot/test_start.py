@@ -168,6 +168,29 @@ async def test_edits_keep_their_pace_and_the_last_state_is_sent(tmp_path: Path, 
         assert "is running" in post.text
 
 
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_a_message_that_was_half_way_is_brought_to_its_end_after_a_restart(
+    tmp_path: Path, slack: SlackDouble, mode: str
+) -> None:
+    engine = FakeEngine(script=Script.SLOW_PULL)
+    async with staged(mode, tmp_path / "data", slack, engine=engine) as stage:
+        await stage.pod("start hello --name demo")
+        [post] = await slack.until(lambda: slack.messages(GENERAL))
+        await stage.shows(post, "50 %")
+        await stage.restart()
+        engine.proceed.set()
+        await stage.shows(post, "is running")
+        assert f"Started by <@{ANA}>" in post.screen
+        assert slack.messages(GENERAL) == [post]
+        edits = len(post.edits)
+        await stage.pod("stop demo")
+        [_, stopped] = await slack.until(lambda: len(slack.messages(GENERAL)) == 2 and slack.messages(GENERAL))
+        await stage.shows(stopped, "is stopped")
+        await stage.restart()
+        await stage.told("why demo")
+        assert len(post.edits) == edits
+
+
 async def test_our_own_bug_is_shown_as_a_reference_and_the_secret_stays_out_of_the_log(
     tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -226,3 +226,17 @@ async def test_a_credential_is_found_however_the_host_is_written(store: Store) -
 async def test_text_that_cannot_be_stored_is_refused_in_words(store: Store) -> None:
     with pytest.raises(InvalidInput, match="cannot be stored"):
         await store.person("default", "slack", "T1:U1", "half \ud800", Role.MEMBER, NOW)
+
+
+async def test_a_note_of_a_face_is_kept_replaced_and_dropped(store: Store) -> None:
+    await store.write_note("slack", "live C1 1.5", "a")
+    await store.write_note("slack", "live C1 1.5", "b")
+    await store.write_note("slack", "standing_x", "c")
+    await store.write_note("slack", "standing-x", "")
+    await store.write_note("other", "live C1 1.5", "d")
+    assert await store.notes("slack", "live ") == {"live C1 1.5": "b"}
+    assert await store.notes("slack", "standing_") == {"standing_x": "c"}
+    for _ in range(2):
+        await store.write_note("slack", "live C1 1.5", None)
+    assert await store.notes("slack") == {"standing_x": "c", "standing-x": ""}
+    assert await store.notes("other") == {"live C1 1.5": "d"}
