@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from slack_sdk.errors import SlackApiError
 
-from bot import letters
+from bot import letters, lists
 from bot.blocks import Message
+from bot.forms import Forms
+from bot.grammar import WHICH_TEMPLATE
+from bot.home import FORM, HELP, LIST
 from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
@@ -33,14 +36,17 @@ class Click:
     pod_id: str
     place: Posted | None
     """The message it is on; None for one that only the clicker sees."""
+    trigger: str = ""
+    """Lets a form be opened."""
 
 
 class Clicks:
     """What the buttons do."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, forms: Forms) -> None:
         self._do = operations
         self._services = operations.services
+        self._forms = forms
 
     async def run(self, who: Who, click: Click, key: str) -> None:
         """Once per delivery `key`, however often Slack delivers it."""
@@ -80,6 +86,13 @@ class Clicks:
             case action if action == letters.FORGET_NOT:
                 pod = await pods.get(caller, pod_id)
                 await self._settle(who, click, letters.not_forgotten(pod, who.mention))
+            case action if action == FORM:
+                if not await self._forms.open(who, caller, click.trigger):
+                    await who.reply.say(plain(WHICH_TEMPLATE))
+            case action if action == LIST:
+                await self._do.list(who, caller)
+            case action if action == HELP:
+                await who.reply.say(lists.help_on(""))
             case action if action == letters.WHY:
                 await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), self._services.now()))
             case _:

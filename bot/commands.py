@@ -1,9 +1,10 @@
 """`/pod`: one listener for Bolt, the verbs behind it."""
 
 from bot import letters, lists
-from bot.grammar import Command, parse
+from bot.forms import Forms
+from bot.grammar import WHICH_TEMPLATE, Command, parse
 from bot.operations import Operations, Who
-from bot.views import ask_terminate, card
+from bot.views import ask_terminate, card, plain
 from bot.words import escape
 from core.model import Caller, Pod
 
@@ -13,29 +14,33 @@ _DONE = {"start": "Started", "resume": "Started again", "restart": "Restarted", 
 class Commands:
     """Reads the line and does what it asks."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, forms: Forms) -> None:
         self._do = operations
         self._services = operations.services
+        self._forms = forms
 
-    async def run(self, who: Who, text: str, key: str) -> None:
-        """Once per delivery `key`, however often Slack delivers it."""
+    async def run(self, who: Who, text: str, trigger: str) -> None:
+        """Once per `trigger`, which lets a form be opened too, however often Slack delivers it."""
 
         async def work() -> None:
             command = parse(text)
             if command.verb == "help":
-                await who.reply.say(lists.help_on(command.target))
+                await who.reply.say(lists.help_on(command.target) if text.strip() else lists.greeting())
                 return
             caller = await self._do.caller(who)
-            if await self._services.pods.first_time(f"slack:{key}"):
-                await self._run(who, caller, command)
+            if await self._services.pods.first_time(f"slack:command:{trigger}"):
+                await self._run(who, caller, command, trigger)
 
         await self._do.guarded(who, work, "a /pod command")
 
-    async def _run(self, who: Who, caller: Caller, command: Command) -> None:
+    async def _run(self, who: Who, caller: Caller, command: Command, trigger: str) -> None:
         pods, reply, target = self._services.pods, who.reply, command.target
         match command.verb:
             case "start" if (request := command.request) is not None:
-                await self._do.show(who, caller, await pods.start(caller, request), _DONE["start"])
+                if target:
+                    await self._do.show(who, caller, await pods.start(caller, request), _DONE["start"])
+                elif not await self._forms.open(who, caller, trigger, request):
+                    await reply.say(plain(WHICH_TEMPLATE))
             case "resume":
                 await self._do.show(who, caller, await pods.resume(caller, target), _DONE["resume"])
             case "restart":
@@ -46,9 +51,7 @@ class Commands:
                 pod = await pods.get(caller, target)
                 await reply.say(ask_terminate(self._do.live.look(pod)))
             case "list":
-                found = await pods.list(caller, everyone=command.everyone, ended=command.ended)
-                shown = [self._do.live.look(pod) for pod in found]
-                await reply.say(lists.pods(shown, everyone=command.everyone, now=self._services.now()))
+                await self._do.list(who, caller, everyone=command.everyone, ended=command.ended)
             case "show":
                 pod = await pods.get(caller, target)
                 shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)

@@ -16,6 +16,9 @@ from starlette.routing import Route
 
 from bot.clicks import Click, Clicks
 from bot.commands import Commands
+from bot.forms import Forms
+from bot.home import FORM
+from bot.homes import Homes
 from bot.live import PACE, Live
 from bot.notices import Notices
 from bot.operations import Operations, Who
@@ -44,9 +47,11 @@ class SlackFace:
         live = Live(services, settings, self._poster, pace)
         standing = Standing(services.notes)
         operations = self._operations = Operations(services, self._poster, live, standing)
-        self._commands = Commands(operations)
-        self._clicks = Clicks(operations)
-        self._notices = Notices(services, self._poster, live, standing)
+        self._forms = Forms(operations)
+        self._commands = Commands(operations, self._forms)
+        self._clicks = Clicks(operations, self._forms)
+        self._homes = Homes(services, self._poster, live, 2 * pace)
+        self._notices = Notices(services, self._poster, live, standing, self._homes)
         self._app = self._bolt()
         app_token = settings.slack_app_token
         self._socket = (
@@ -71,6 +76,7 @@ class SlackFace:
                 await stack.enter_async_context(self._socket.running())
             self._tasks.spawn(self._take_up(), "the messages from before a restart")
             self._tasks.spawn(self._notices.run(), "the notices to Slack")
+            self._tasks.spawn(self._homes.run(), "the home tabs")
             stack.push_async_callback(self._notices.pause)
             yield
 
@@ -94,7 +100,9 @@ class SlackFace:
         )
         app.command(re.compile(r".+"))(self._on_command)
         app.action(re.compile(r".+"))(self._on_action)
-        app.event(re.compile(r".+"))(_on_event)
+        app.shortcut(re.compile(r".+"))(self._on_shortcut)
+        app.view(re.compile(r".+"))(self._on_submission)
+        app.event(re.compile(r".+"))(self._on_event)
         return app
 
     async def _introduce(self) -> None:
@@ -120,21 +128,48 @@ class SlackFace:
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         who = self._who(body, body.get("user_id"), body.get("user_name"), body.get("channel_id"))
-        text, key = str(body.get("text") or ""), f"command:{body.get('trigger_id')}"
-        self._tasks.spawn(self._commands.run(who, text, key), "a /pod command")
+        text, trigger = str(body.get("text") or ""), str(body.get("trigger_id"))
+        self._tasks.spawn(self._commands.run(who, text, trigger), "a /pod command")
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         user, container = body.get("user") or {}, body.get("container") or {}
-        channel = container.get("channel_id") or (body.get("channel") or {}).get("id")
+        # A home tab is in no channel: what is shown because of it goes to the person.
+        channel = container.get("channel_id") or (body.get("channel") or {}).get("id") or user.get("id")
         who = self._who(body, user.get("id"), user.get("username") or user.get("name"), channel)
         place = None
         if container.get("type") == "message" and not container.get("is_ephemeral") and channel:
             place = Posted(channel=str(channel), ts=str(container.get("message_ts")))
         for action in body.get("actions") or []:
-            click = Click(str(action.get("action_id")), str(action.get("value") or ""), place)
+            trigger = str(body.get("trigger_id"))
+            click = Click(str(action.get("action_id")), str(action.get("value") or ""), place, trigger)
             key = f"action:{body.get('trigger_id')}:{click.action_id}"
             self._tasks.spawn(self._clicks.run(who, click, key), "a button")
+
+    async def _on_shortcut(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        user = body.get("user") or {}
+        who = self._who(body, user.get("id"), user.get("username") or user.get("name"), user.get("id"))
+        trigger = str(body.get("trigger_id"))
+        self._tasks.spawn(self._clicks.run(who, Click(FORM, "-", None, trigger), f"shortcut:{trigger}"), "a shortcut")
+
+    async def _on_submission(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """The answer says what is wrong, so here the work comes before it."""
+        user, view = body.get("user") or {}, body.get("view") or {}
+        place = str(view.get("private_metadata") or "") or user.get("id")
+        who = self._who(body, user.get("id"), user.get("username") or user.get("name"), place)
+        wrong, starting = await self._forms.submit(who, view)
+        if wrong:
+            await ack(response_action="errors", errors=wrong)
+            return
+        await ack()
+        if starting is not None:
+            self._tasks.spawn(self._forms.follow(who, starting), "a form")
+
+    async def _on_event(self, event: dict[str, Any], body: dict[str, Any]) -> None:
+        """All events are taken, which keeps Slack from sending them again and again."""
+        if event.get("type") == "app_home_opened" and event.get("tab") == "home":
+            self._homes.visit(str(body.get("team_id") or ""), str(event.get("user")))
 
     def _who(self, body: dict[str, Any], user: object, name: object, channel: object) -> Who:
         team = body.get("team_id") or (body.get("team") or {}).get("id") or body.get("enterprise_id") or ""
@@ -160,10 +195,6 @@ class SlackFace:
             return secret is not None and SignatureVerifier(secret.get_secret_value()).is_valid(body, stamp, signature)
         except (ValueError, TypeError):  # a time stamp that is no number, a body or signature that is no text
             return False
-
-
-async def _on_event() -> None:
-    """Nothing is done on events yet; taking them all keeps Slack from sending them again and again."""
 
 
 def face(services: Services, settings: Settings) -> SlackFace | None:

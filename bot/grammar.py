@@ -27,11 +27,13 @@ class Verb:
     arguments: tuple[str, ...] = ()
     """What follows the verb, in order: `template`, or `pod` and what is to be done with it."""
     optional: bool = False
+    asks: bool = False
+    """What is missing is asked for in a form."""
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def usage(self, name: str) -> str:
         """One line: `/pod show <pod>`."""
-        before, after = "[]" if self.optional else "<>"
+        before, after = "[]" if self.optional or self.asks else "<>"
         arguments = "".join(f" {before}{argument}{after}" for argument in self.arguments)
         return f"/pod {name}{arguments}{' [options]' if self.options else ''}"
 
@@ -56,7 +58,7 @@ _START = {
 }
 
 VERBS: Mapping[str, Verb] = {
-    "start": Verb("make a pod and start it", ("template",), options=_START),
+    "start": Verb("make a pod and start it; without a template, by a form", ("template",), options=_START, asks=True),
     "list": Verb(
         "your pods",
         options={
@@ -106,6 +108,11 @@ class Command:
     tail: int = 100
     everyone: bool = False
     ended: bool = False
+
+
+WHICH_TEMPLATE = (
+    "Which template? Write it after start, for example `/pod start hello`. `/pod templates` shows what there is."
+)
 
 
 def parse(text: str) -> Command:
@@ -225,12 +232,9 @@ def _arguments(name: str, verb: Verb, positional: list[str]) -> tuple[str, str]:
         return "", ""
     example = verb.example(name)
     given = [text for text in positional if text.strip()]
-    if len(given) < len(wanted) and not verb.optional:
+    if len(given) < len(wanted) and not (verb.optional or verb.asks):
         missing = wanted[len(given)]
-        more = {
-            "template": " /pod templates shows what there is.",
-            "pod": " /pod list shows your pods.",
-        }.get(missing, "")
+        more = " /pod list shows your pods." if missing == "pod" else ""
         after = f"the {wanted[len(given) - 1]}" if given else name
         raise InvalidInput(f"Which {missing}? Write it after {after}, for example {example}.{more}")
     if len(given) > len(wanted):

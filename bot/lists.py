@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot.blocks import Block, Message, context, section
+from bot.blocks import Block, Message, actions, context, section
 from bot.grammar import VERBS
+from bot.home import form_button, help_button, list_button
 from bot.views import Shown, card, idle_rule
 from bot.words import clock, code, escape, fence, moment
 from core.model import Pod, Template, Wake
@@ -112,6 +113,14 @@ def templates(found: Sequence[Template]) -> Message:
     head = f"*Templates* · start one with {code('/pod start NAME')}"
     left = [f"and {len(found) - len(lines)} more"] if len(found) > len(lines) else []
     return Message("\n".join([head, *lines, *left]), [section(head), *_paragraphs(lines), *map(context, left)])
+
+
+def greeting() -> Message:
+    """For somebody who typed `/pod` and nothing more."""
+    text = "*Pods from Slack.* They stop by themselves when nobody uses them."
+    foot = f"{code('/pod start hello')} starts one, {code('/pod help')} lists all words."
+    buttons = actions(form_button(primary=True), list_button(), help_button())
+    return Message(f"{text} {foot}", [section(text), context(foot), *buttons])
 
 
 def help_on(verb: str) -> Message:

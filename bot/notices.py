@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot import letters
 from bot.blocks import Message
+from bot.homes import Homes
 from bot.live import Live
 from bot.post import GONE, UNREACHABLE, Posted, Poster, refusal
 from bot.standing import Standing
@@ -43,17 +44,17 @@ _ENDED = {
 _BY_ITSELF = frozenset({"pod.ended", "pod.failed"})
 _SETTLING = frozenset({"pod.warning_withdrawn", "pod.kept", "pod.running", *_ENDED})
 """What is written into the message that stands, when there is one."""
-_PASSING_BY = frozenset({"pod.woken", "pod.stop_failed"})
 
 
 class Notices:
     """Reads the events from a saved cursor: after a crash the last one may be told twice, and none is left out."""
 
-    def __init__(self, services: Services, poster: Poster, live: Live, standing: Standing) -> None:
+    def __init__(self, services: Services, poster: Poster, live: Live, standing: Standing, homes: Homes) -> None:
         self._services = services
         self._poster = poster
         self._live = live
         self._standing = standing
+        self._homes = homes
         self._between = asyncio.Event()
         """Nothing is being sent just now."""
         self._between.set()
@@ -100,20 +101,19 @@ class Notices:
             delay = min(60.0, delay * 2)
 
     async def _tell(self, event: Event) -> None:
-        if event.kind not in _ASKING and event.kind not in _SETTLING | _PASSING_BY:
-            return
         pod = await self._services.pods.of_event(event)
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
             return
         _, _, user = owner.partition(":")
+        self._homes.touch(user)
         if event.kind in _ASKING:
             await self._ask(user, pod, event)
         elif event.kind in _SETTLING:
             await self._settle(user, pod, event)
         elif event.kind == "pod.woken":
             await self._poster.direct(user, letters.woken(pod))
-        else:
+        elif event.kind == "pod.stop_failed":
             await self._poster.direct(user, problem(_reason(event)))
 
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:

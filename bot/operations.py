@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slack_sdk.errors import SlackApiError
 
+from bot import lists
 from bot.blocks import Message
 from bot.letters import secrets
 from bot.live import Followed, Live
@@ -81,6 +82,12 @@ class Operations:
             await self.live.leave(followed)
         else:
             await self.live.follow(caller, followed, pod, plain(""))
+
+    async def list(self, who: Who, caller: Caller, *, everyone: bool = False, ended: bool = False) -> None:
+        """Tell them their pods."""
+        found = await self.services.pods.list(caller, everyone=everyone, ended=ended)
+        shown = [self.live.look(pod) for pod in found]
+        await who.reply.say(lists.pods(shown, everyone=everyone, now=self.services.now()))
 
     async def tell(self, who: Who, message: Message) -> None:
         """One message in the channel, of something that is done already."""

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.blocks import Message
+from bot.blocks import Block, Message
 from bot.views import plain
 
 log = logging.getLogger("podkeeper.slack")
@@ -133,6 +133,14 @@ class Poster:
         """Post it to one person. SlackApiError when Slack refuses."""
         opened: Any = await self._web.conversations_open(users=user)
         return await self.say(str(opened["channel"]["id"]), message)
+
+    async def open_view(self, trigger: str, view: Block) -> None:
+        """Show a modal to whoever has just typed or clicked. SlackApiError when Slack refuses."""
+        await self._web.views_open(trigger_id=trigger, view=view)
+
+    async def publish(self, user: str, view: Block) -> None:
+        """Put this on somebody's home tab. SlackApiError when Slack refuses."""
+        await self._web.views_publish(user_id=user, view=view)
 
     async def announce(self, channel: str, user: str, reply: Reply, message: Message) -> Posted:
         """In the channel; where the bot may not speak, to the person directly, with a word about how to change that."""

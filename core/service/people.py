@@ -20,8 +20,8 @@ class People:
         self._settings = settings
         self._now = now
 
-    async def slack(self, team: str, user: str, name: str) -> Caller:
-        """The person behind a Slack user; Forbidden when they may not use pods here."""
+    async def slack(self, team: str, user: str, name: str | None) -> Caller:
+        """The person behind a Slack user; Forbidden when they may not use pods here. No name: it stays as it is."""
         admit(user, self._settings)
         return await self._known("slack", f"{team}:{user}", name, role_of(user, self._settings), "slack")
 
@@ -29,6 +29,6 @@ class People:
         """Whoever holds the local token: the person at the keyboard, an admin. `via`: terminal or mcp."""
         return await self._known("token", "local", "local admin", Role.ADMIN, via)
 
-    async def _known(self, kind: str, external: str, name: str, role: Role, via: str) -> Caller:
+    async def _known(self, kind: str, external: str, name: str | None, role: Role, via: str) -> Caller:
         person = await self._store.person(WORKSPACE, kind, external, name, role, self._now())
         return Caller(person=person.id, name=person.name, role=person.role, workspace=person.workspace, via=via)

@@ -16,18 +16,21 @@ class People(Topic):
     """The people's part of the store."""
 
     @whole
-    async def person(self, workspace: str, kind: str, external: str, name: str, role: Role, now: datetime) -> Person:
+    async def person(
+        self, workspace: str, kind: str, external: str, name: str | None, role: Role, now: datetime
+    ) -> Person:
         """The person behind an identity (`slack`, `T1:U2`; `token`, `local`), made at first sight.
 
-        Name and role are kept up to date.
+        Name and role are kept up to date; without a name it stays, and at first sight the end of `external` is it.
         """
         who = (workspace, kind, external)
         async with self._db.read() as conn:
             known = await _known(conn, who)
-        if known is not None and (known.name, known.role) == (name, role):
+        if known is not None and known.role == role and name in (None, known.name):
             return known
         async with self._db.write() as conn:
             known = await _known(conn, who)
+            name = name or (known.name if known is not None else external.rpartition(":")[2])
             person = Person(id=known.id if known else secrets.token_hex(6), workspace=workspace, name=name, role=role)
             if known is not None:
                 await conn.execute(people.update().where(people.c.id == known.id).values(name=name, role=role))

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from itertools import chain
 
 import pytest
 
 from bot import letters, lists, views
-from bot.blocks import Message
+from bot.blocks import Block, Message
+from bot.form import start_form
+from bot.home import home, unwelcome
 from bot.words import clip, code, escape, fence
 from core.model import (
     BusyAbove,
@@ -22,10 +25,11 @@ from core.model import (
     Stage,
     Status,
     Template,
+    Volume,
     Wake,
 )
-from core.service import PortUrl, Why
-from tests.slack_double.blockcheck import check_message
+from core.service import PortUrl, StartRequest, Why
+from tests.slack_double.blockcheck import check_message, check_view
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 NASTY = ["`a`*b*_c_ <!channel> & <@U1>", "اختبار", "x" * 63, "🚀", "a\nb"]
@@ -114,6 +118,42 @@ def every_message() -> Iterator[Message]:
         yield views.problem(text.strip() or "x")
     for verb in ("", *lists.VERBS):
         yield lists.help_on(verb)
+    yield lists.greeting()
+
+
+def every_view() -> Iterator[Block]:
+    """Forms and home tabs."""
+    one = pod(Status.RUNNING)
+    for count in (0, 1, 3, 200):
+        for n, status in enumerate(Status):
+            some = [shown(pod(status, NASTY[k % 5], REASONS[n % 5], full=k % 2 == 0)) for k in range(count)]
+            yield home(some, [NOW] * count, NOW)
+            kept = [
+                views.Shown(s.pod.model_copy(update={"keep_until": NOW + timedelta(hours=1)}), s.urls) for s in some
+            ]
+            yield home(kept, [None] * count, NOW)
+    yield unwelcome("<!here> " * 1000)
+    for count in (1, 9, 101):
+        names = [f"{'t' * (k % 60)}{k}" for k in range(count)]
+        specs = [one.spec.model_copy(update={"template": name}) for name in names]
+        templates = [
+            Template(name=name, description=NASTY[k % 5] * 50, source="built-in", spec=specs[k])
+            for k, name in enumerate(names)
+        ]
+        who = {"workspace": "w", "owner": "p", "owner_name": "<!here>", "created_at": NOW}
+        volumes = [Volume(id=f"v{k}", name=f"{'v' * 60}{k}", size=None, **who) for k in range(count - 1)]
+        full = dict.fromkeys(("name", "cpu", "memory", "gpu", "volume", "idle", "lifetime"), "y" * 5000)
+        for request in (None, StartRequest(template=templates[-1].name, env={"A": "x" * 9000}, **full)):
+            yield start_form(templates, volumes, request, "C1")
+
+
+def test_all_views_are_valid() -> None:
+    for view in every_view():
+        assert check_view(view) == [], view
+        assert check_message([block for block in view["blocks"] if block["type"] != "input"][:50]) in (
+            [],
+            ["msg_blocks_too_long"],
+        )
 
 
 def test_all_of_them_are_valid_and_carry_their_text() -> None:
@@ -126,8 +166,9 @@ def test_all_of_them_are_valid_and_carry_their_text() -> None:
 
 
 def test_nothing_that_comes_from_people_can_mention_anybody() -> None:
-    for message in every_message():
-        everything = re.sub(r"'accessibility_label': (['\"]).*?\1[,}]", "", str(message.arguments()))
+    for made in chain((message.arguments() for message in every_message()), every_view()):
+        everything = re.sub(r"'accessibility_label': (['\"]).*?\1[,}]", "", str(made))
+        everything = re.sub(r"'type': 'plain_text', 'text': (['\"]).*?\1[,}]", "", everything)
         assert "<!channel>" not in everything
         assert "<!here>" not in everything
         assert "<@U1>" not in everything

@@ -3,6 +3,6 @@
 from tests.slack_double.delivery import Ack
 from tests.slack_double.double import SlackDouble
 from tests.slack_double.people import NotOnScreen
-from tests.slack_double.workspace import Post
+from tests.slack_double.workspace import Post, View
 
-__all__ = ["Ack", "NotOnScreen", "Post", "SlackDouble"]
+__all__ = ["Ack", "NotOnScreen", "Post", "SlackDouble", "View"]

@@ -7,9 +7,18 @@ from aiohttp import web
 
 from tests.slack_double.delivery import Ack, Retry, SignedHttp, Sockets, Transport
 from tests.slack_double.hooks import Hooks
-from tests.slack_double.people import ack_shown, click_payload, command_payload, event_payload, typed
+from tests.slack_double.people import (
+    ack_shown,
+    click_payload,
+    command_payload,
+    event_payload,
+    press_payload,
+    shortcut_payload,
+    submission_payload,
+    typed,
+)
 from tests.slack_double.webapi import WebApi
-from tests.slack_double.workspace import Hook, Post, Refused, Workspace
+from tests.slack_double.workspace import Hook, Post, Refused, View, Workspace
 
 
 class SlackDouble(Workspace):
@@ -76,6 +85,34 @@ class SlackDouble(Workspace):
         url = self._hooks.make(self.base, post.channel, user, post)
         payload = click_payload(self, user, post, action_id, url, confirm=confirm)
         return await self._deliver(Ack("interactive", payload), None)
+
+    async def press(self, user: str, view: View, action_id: str, *, confirm: bool = False) -> Ack:
+        """Somebody presses a button on a modal or on their home tab."""
+        payload = press_payload(self, user, view, action_id, confirm=confirm)
+        return await self._deliver(Ack("interactive", payload), None)
+
+    async def shortcut(self, user: str, callback_id: str) -> Ack:
+        """Somebody chooses a global shortcut."""
+        return await self._deliver(Ack("interactive", shortcut_payload(self, user, callback_id)), None)
+
+    async def submit(self, user: str, view: View, **given: str) -> Ack:
+        """Somebody sends a modal off, with these values by block id; it closes unless the answer names errors."""
+        payload = submission_payload(self, user, view, given)
+        ack = await self._deliver(Ack("interactive", payload), None)
+        answer = ack.body if isinstance(ack.body, dict) else {}
+        if ack.ok and answer.get("response_action") == "errors":
+            view.errors = answer["errors"]
+            fields = {block["block_id"] for block in view.blocks if block["type"] == "input"}
+            self.complaints += [f"an error at no field: {name}" for name in view.errors.keys() - fields]
+        elif ack.ok:
+            view.open = False
+        return ack
+
+    async def visit_home(self, user: str, tab: str = "home") -> Ack:
+        """Somebody opens the app's page."""
+        return await self.event(
+            {"type": "app_home_opened", "user": user, "channel": self.direct(user), "tab": tab, "event_ts": "1.2"}
+        )
 
     async def again(self, ack: Ack) -> Ack:
         """The same delivery once more, in another envelope."""

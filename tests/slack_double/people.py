@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tests.slack_double.delivery import Ack
-from tests.slack_double.workspace import Post, Workspace
+from tests.slack_double.workspace import Post, Screen, View, Workspace
 
 _TOKEN = "verification-double"
 
@@ -39,7 +39,7 @@ def command_payload(w: Workspace, user: str, channel: str, command: str, text: s
         "api_app_id": w.app,
         "is_enterprise_install": "false",
         "response_url": url,
-        "trigger_id": f"{w.next()}.{int(time.time())}",
+        "trigger_id": w.trigger(user),
     }
 
 
@@ -58,7 +58,7 @@ def click_payload(w: Workspace, user: str, post: Post, action_id: str, url: str,
             "channel_id": post.channel,
             "is_ephemeral": ephemeral,
         },
-        "trigger_id": f"{w.next()}.{int(time.time())}",
+        "trigger_id": w.trigger(user),
         "team": {"id": w.team, "domain": w.domain},
         "enterprise": None,
         "is_enterprise_install": False,
@@ -87,12 +87,89 @@ def event_payload(w: Workspace, event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def press_payload(w: Workspace, user: str, view: View, action_id: str, *, confirm: bool) -> dict[str, Any]:
+    """A press of a button on a modal or a home tab: it has no channel, and no response URL."""
+    if not view.open or view.user != user:
+        raise NotOnScreen(f"{user} does not see that view")
+    element = _pressed(view, action_id, confirm=confirm)
+    return {
+        **_interaction(w, "block_actions", user),
+        "container": {"type": "view", "view_id": view.id},
+        "view": _shown(w, view),
+        "actions": [{**json.loads(json.dumps(element)), "action_ts": f"{time.time():.6f}"}],
+    }
+
+
+def shortcut_payload(w: Workspace, user: str, callback_id: str) -> dict[str, Any]:
+    """A global shortcut as Slack sends it."""
+    return {**_interaction(w, "shortcut", user), "callback_id": callback_id, "action_ts": f"{time.time():.6f}"}
+
+
+def submission_payload(w: Workspace, user: str, view: View, given: dict[str, str]) -> dict[str, Any]:
+    """A modal that is sent off with these values, by block id; NotOnScreen for what nobody could have entered."""
+    if not view.open or view.user != user:
+        raise NotOnScreen(f"{user} does not see that view")
+    inputs = {block["block_id"]: block for block in view.blocks if block["type"] == "input"}
+    if unknown := given.keys() - inputs.keys():
+        raise NotOnScreen(f"no field {unknown}; there are {list(inputs)}")
+    values = {name: {b["element"]["action_id"]: _entered(b, given.get(name))} for name, b in inputs.items()}
+    return {
+        **_interaction(w, "view_submission", user),
+        "view": {**_shown(w, view), "state": {"values": values}},
+        "response_urls": [],
+    }
+
+
+def _interaction(w: Workspace, kind: str, user: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "team": {"id": w.team, "domain": w.domain},
+        "user": {"id": user, "username": w.users[user], "name": w.users[user], "team_id": w.team},
+        "api_app_id": w.app,
+        "token": _TOKEN,
+        "trigger_id": w.trigger(user),
+        "enterprise": None,
+        "is_enterprise_install": False,
+    }
+
+
+def _shown(w: Workspace, view: View) -> dict[str, Any]:
+    defaults = {"private_metadata": "", "callback_id": "", "external_id": ""}
+    ids = {"id": view.id, "root_view_id": view.id, "team_id": w.team, "hash": view.hash, "state": {"values": {}}}
+    return {**defaults, **view.view, "blocks": view.blocks, **ids}
+
+
+def _entered(block: dict[str, Any], given: str | None) -> dict[str, Any]:
+    """What the state says of one field; what was not touched has its initial value."""
+    element, name = block["element"], block["block_id"]
+    if element["type"] == "static_select":
+        option = element.get("initial_option")
+        if given is not None:
+            found = [o for o in element["options"] if o["value"] == given]
+            if not found:
+                raise NotOnScreen(f"{name} does not offer {given!r}")
+            option = found[0]
+        value, entered = option, {"selected_option": option}
+    else:
+        value = given if given is not None else element.get("initial_value")
+        if value is not None and len(value) > element.get("max_length", 3000):
+            raise NotOnScreen(f"{name} takes no more than {element['max_length']} characters")
+        entered = {"value": value or None}
+    if not value and not block.get("optional"):
+        raise NotOnScreen(f"{name} must be filled in")
+    return {"type": element["type"], **entered}
+
+
 def _on_screen(post: Post, user: str, action_id: str, *, confirm: bool) -> dict[str, Any]:
     if post.deleted or post.only_for not in (None, user):
         raise NotOnScreen(f"{user} does not see that message")
-    found = [element for element in post.elements if element["action_id"] == action_id]
+    return _pressed(post, action_id, confirm=confirm)
+
+
+def _pressed(screen: Screen, action_id: str, *, confirm: bool) -> dict[str, Any]:
+    found = [element for element in screen.elements if element["action_id"] == action_id]
     if not found:
-        there = [element["action_id"] for element in post.elements]
+        there = [element["action_id"] for element in screen.elements]
         raise NotOnScreen(f"no {action_id} on screen; there are {there}")
     if "confirm" in found[0] and not confirm:
         raise NotOnScreen(f"{action_id} asks for a confirmation first")

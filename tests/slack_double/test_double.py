@@ -140,6 +140,43 @@ def test_blocks_that_slack_takes_are_taken() -> None:
     assert check_view({"type": "modal", "blocks": []})
 
 
+async def test_a_trigger_opens_one_modal_within_three_seconds(slack: SlackDouble) -> None:
+    modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [text("x")]}
+    assert (await call(slack, "views.open", trigger_id="1.2", view=modal))["error"] == "invalid_trigger_id"
+    trigger = slack.trigger("U1")
+    assert (await call(slack, "views.open", trigger_id=trigger, view={"type": "home", "blocks": []}))["error"] == (
+        "invalid_arguments"
+    )
+    trigger = slack.trigger("U1")
+    assert (await call(slack, "views.open", trigger_id=trigger, view=modal))["ok"]
+    assert (await call(slack, "views.open", trigger_id=trigger, view=modal))["error"] == "exchanged_trigger_id"
+    late = slack.trigger("U1")
+    slack.offset += 3.1
+    assert (await call(slack, "views.open", trigger_id=late, view=modal))["error"] == "expired_trigger_id"
+    assert [view.user for view in slack.views] == ["U1"]
+
+
+async def test_a_home_tab_is_published_over_the_one_that_was_seen(slack: SlackDouble) -> None:
+    page = {"type": "home", "blocks": [text("x")]}
+    assert (await call(slack, "views.publish", user_id="U9", view=page))["error"] == "user_not_found"
+    first = (await call(slack, "views.publish", user_id="U1", view=page))["view"]["hash"]
+    assert (await call(slack, "views.publish", user_id="U1", view=page, hash=first))["ok"]
+    assert (await call(slack, "views.publish", user_id="U1", view=page, hash=first))["error"] == "hash_conflict"
+
+
+async def test_nobody_enters_what_a_form_does_not_offer(slack: SlackDouble) -> None:
+    options = [{"text": {"type": "plain_text", "text": "A"}, "value": "a"}]
+    element = {"type": "static_select", "action_id": "value", "options": options}
+    field = {"type": "input", "block_id": "f", "label": {"type": "plain_text", "text": "F"}, "element": element}
+    modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [field]}
+    modal["submit"] = {"type": "plain_text", "text": "Go"}
+    assert (await call(slack, "views.open", trigger_id=slack.trigger("U1"), view=modal))["ok"]
+    [view] = slack.views
+    for user, given in (("U2", {"f": "a"}), ("U1", {"f": "b"}), ("U1", {"g": "a"}), ("U1", {})):
+        with pytest.raises(NotOnScreen):
+            await slack.submit(user, view, **given)
+
+
 async def test_a_message_without_text_is_complained_of(slack: SlackDouble) -> None:
     assert (await call(slack, "chat.postMessage", channel="C1", blocks=[text("x")]))["ok"]
     assert slack.complaints == ["missing_text_in_message"]

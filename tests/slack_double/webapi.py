@@ -7,10 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from tests.slack_double.blockcheck import check_message, check_view
-from tests.slack_double.workspace import Channel, Post, Refused, Workspace
+from tests.slack_double.workspace import Channel, Post, Refused, View, Workspace
 
 Args = dict[str, Any]
 _NEEDS = {"chat.": "chat:write", "conversations.open": "im:write", "users.info": "users:read"}
+TRIGGER_SECONDS = 3.0
 _LISTS = ("blocks", "view", "users")
 
 
@@ -22,6 +23,7 @@ class WebApi:
         self._w = workspace
         self._open_socket = open_socket
         self._burst = burst
+        self._exchanged: set[str] = set()
         self._buckets: dict[str, tuple[float, float]] = {}
         self._methods: dict[str, Callable[[Args], dict[str, Any]]] = {
             "auth.test": self._auth_test,
@@ -31,8 +33,8 @@ class WebApi:
             "chat.postEphemeral": self._post_ephemeral,
             "conversations.open": self._open,
             "users.info": self._user,
-            "views.open": self._view,
-            "views.publish": self._view,
+            "views.open": self._open_view,
+            "views.publish": self._publish,
             "apps.connections.open": lambda args: {"url": self._open_socket()},
         }
 
@@ -140,12 +142,44 @@ class WebApi:
         name = self._w.users[user]
         return {"user": {"id": user, "team_id": self._w.team, "name": name, "real_name": name, "deleted": False}}
 
-    def _view(self, args: Args) -> dict[str, Any]:
-        problems = check_view(args.get("view"))
+    def _open_view(self, args: Args) -> dict[str, Any]:
+        """A trigger is good once, for three seconds."""
+        trigger = str(args.get("trigger_id", ""))
+        user, born = self._w.triggers.pop(trigger, ("", 0.0))
+        if not user:
+            raise Refused("exchanged_trigger_id" if trigger in self._exchanged else "invalid_trigger_id")
+        self._exchanged.add(trigger)
+        if self._w.now() - born > TRIGGER_SECONDS:
+            raise Refused("expired_trigger_id")
+        view = self._view(args, user, "modal")
+        self._w.views.append(view)
+        self._w.ring()
+        return {"view": {**view.view, "id": view.id, "hash": view.hash}}
+
+    def _publish(self, args: Args) -> dict[str, Any]:
+        user = str(args.get("user_id", ""))
+        if user not in self._w.users:
+            raise Refused("user_not_found")
+        former = self._w.homes.get(user)
+        if args.get("hash") and former is not None and args["hash"] != former.hash:
+            raise Refused("hash_conflict")
+        view = self._w.homes[user] = self._view(args, user, "home")
+        self._w.published += 1
+        self._w.ring()
+        return {"view": {**view.view, "id": view.id, "hash": view.hash}}
+
+    def _view(self, args: Args, user: str, kind: str) -> View:
+        view = args.get("view")
+        problems = check_view(view)
+        if not problems and view["type"] != kind:
+            problems = [f"view.type must be {kind}"]
         if problems:
+            self._w.complaints.append(f"invalid view: {problems}")
             raise Refused("invalid_arguments", response_metadata={"messages": [f"[ERROR] {p}" for p in problems]})
-        self._w.views.append(args["view"])
-        return {"view": {**args["view"], "id": f"V{self._w.next()}"}}
+        if len(json.dumps(view)) > 250_000:
+            raise Refused("view_too_large")
+        number = self._w.next()
+        return View(f"V{number}", user, f"{number}.hash", view, self._w.named(view["blocks"]))
 
     def _content(self, args: Args, *, edit: bool = False) -> tuple[str, list[Any] | None]:
         text, blocks = str(args.get("text", "") or ""), args.get("blocks")

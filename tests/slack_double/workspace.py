@@ -17,8 +17,47 @@ class Refused(Exception):
         self.error, self.status, self.retry_after, self.extra = error, status, retry_after, extra
 
 
+class Screen:
+    """Blocks that somebody sees."""
+
+    blocks: list[dict[str, Any]]
+
+    @property
+    def screen(self) -> str:
+        """All words that a person sees."""
+        return "\n".join(_words(self.blocks))
+
+    @property
+    def elements(self) -> list[dict[str, Any]]:
+        """What can be pressed, with the id of its block."""
+        found: list[dict[str, Any]] = []
+        for block in self.blocks:
+            inside = [*block.get("elements", []), block.get("accessory")]
+            found += [{**e, "block_id": block["block_id"]} for e in inside if e and "action_id" in e]
+        return found
+
+    @property
+    def buttons(self) -> list[str]:
+        """The labels of its buttons."""
+        return [e["text"]["text"] for e in self.elements if e["type"] == "button"]
+
+
 @dataclass
-class Post:
+class View(Screen):
+    """A modal, or somebody's home tab."""
+
+    id: str
+    user: str
+    hash: str
+    view: dict[str, Any]
+    blocks: list[dict[str, Any]]
+    open: bool = True
+    errors: dict[str, str] = field(default_factory=dict)
+    """By block id, as the last submission was answered."""
+
+
+@dataclass
+class Post(Screen):
     """A message: in a channel, or seen by one person only."""
 
     channel: str
@@ -34,22 +73,8 @@ class Post:
 
     @property
     def screen(self) -> str:
-        """All words that a person sees: the blocks' when there are some, the text otherwise."""
-        return "\n".join(_words(self.blocks)) if self.blocks else self.text
-
-    @property
-    def elements(self) -> list[dict[str, Any]]:
-        """What can be pressed, with the id of its block."""
-        found: list[dict[str, Any]] = []
-        for block in self.blocks:
-            inside = [*block.get("elements", []), block.get("accessory")]
-            found += [{**e, "block_id": block["block_id"]} for e in inside if e and "action_id" in e]
-        return found
-
-    @property
-    def buttons(self) -> list[str]:
-        """The labels of its buttons."""
-        return [e["text"]["text"] for e in self.elements if e["type"] == "button"]
+        """The blocks' words when there are some, the text otherwise."""
+        return super().screen if self.blocks else self.text
 
 
 def _words(node: Any) -> list[str]:
@@ -94,7 +119,13 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.posts: list[Post] = []
         self.hooks: dict[str, Hook] = {}
-        self.views: list[dict[str, Any]] = []
+        self.views: list[View] = []
+        """Modals, in the order in which they were opened."""
+        self.homes: dict[str, View] = {}
+        self.published = 0
+        """How often a home tab was published."""
+        self.triggers: dict[str, tuple[str, float]] = {}
+        """Trigger id -> whose it is, and since when."""
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.complaints: list[str] = []
         """What real Slack would only warn of, and what no test should leave behind."""
@@ -110,6 +141,12 @@ class Workspace:
     def next(self) -> int:
         """A number that was never given before."""
         return next(self._counter)
+
+    def trigger(self, user: str) -> str:
+        """What lets the app open a modal for this person, once and soon."""
+        made = f"{self.next()}.{int(self.now())}"
+        self.triggers[made] = (user, self.now())
+        return made
 
     def user(self, user: str, name: str) -> str:
         """Somebody joins."""
