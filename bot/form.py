@@ -20,14 +20,14 @@ _VALUE = "value"
 
 _TYPED = {
     "name": ("Name", "as the template is called, with a number"),
-    "cpu": ("vCPUs", "2"),
-    "memory": ("Memory", "8g"),
-    "gpu": ("GPU", "any, A100, A100:2 or none"),
-    "volume": ("Volume disk", "20g, kept until it is terminated; 0 for none"),
-    "idle": ("Stop after so much silence", "30m; 0 for never"),
-    "lifetime": ("Stop after so long, whatever its traffic", "12h; 0 for never"),
+    "cpu": ("vCPUs", "as the template says, or for example 2"),
+    "memory": ("Memory", "as the template says, or for example 8g"),
+    "gpu": ("GPU", "as the template says, or any, A100, A100:2, none"),
+    "volume": ("Volume disk, kept until it is terminated", "as the template says, or for example 20g; 0 for none"),
+    "idle": ("Stop after so much silence", "as the template says, or for example 30m; 0 for never"),
+    "lifetime": ("Stop after so long, whatever its traffic", "as the template says, or for example 12h; 0 for never"),
 }
-"""Fields of one line: label, and what is shown while nothing is typed. All may stay empty: then the template says."""
+"""Fields of one line: label, and what is shown while nothing is typed."""
 
 
 def start_form(

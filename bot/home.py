@@ -13,8 +13,8 @@ from core.units import format_duration
 FORM = "pod_form"
 LIST = "pod_list"
 HELP = "pod_help"
-MOST = 30
-"""Pods on the page: three blocks each, of Slack's 100."""
+MOST = 20
+"""Pods on the page: four blocks each, of Slack's 100."""
 
 _SIGNS = {Status.RUNNING: "🟢", Status.EXITED: "⚪", Status.ERROR: "🔴"}
 
@@ -24,10 +24,10 @@ def home(shown: Sequence[Shown], ends: Sequence[datetime | None], now: datetime)
     live = [(one, end) for one, end in zip(shown, ends, strict=True) if one.pod.status is not Status.TERMINATED]
     blocks = [section("*Your pods*" if live else "*You have no pods.* They stop by themselves when nobody uses them.")]
     for one, end in live[:MOST]:
-        blocks += _pod(one, end, now)
+        blocks += [*_pod(one, end, now), {"type": "divider"}]
     if len(live) > MOST:
         blocks.append(context(f"and {len(live) - MOST} more, the older ones; `/pod list` shows them"))
-    blocks += [{"type": "divider"}, *actions(form_button(primary=not live), help_button())]
+    blocks += actions(form_button(primary=not live), help_button())
     blocks.append(context("`/pod help` lists all words. This page changes by itself when something happens to a pod."))
     return {"type": "home", "blocks": blocks}
 

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import pods, registries, use, volumes
+from cli import pods, registries, slack, use, volumes
 from cli.output import Failed, complain, print_json
 from core.errors import InvalidInput, PodError
 from core.units import shorten
@@ -30,6 +30,7 @@ pods.app.add_typer(use.app)
 app.add_typer(pods.app, name="pod")
 app.add_typer(volumes.app, name="volume")
 app.add_typer(registries.app, name="registry")
+app.add_typer(slack.app, name="slack")
 
 
 def _installed() -> str:

@@ -13,6 +13,8 @@ from jsonschema import Draft7Validator
 from pydantic import SecretStr
 
 from bot import face
+from bot.manifest import manifest, scopes
+from core.errors import InvalidInput
 from core.settings import Settings
 from tests.bot.conftest import ANA, GENERAL, Stage, staged
 from tests.helpers import free_port, until
@@ -20,17 +22,28 @@ from tests.houses import FakeHouse
 from tests.houses import home as home
 from tests.slack_double import SlackDouble
 
-MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "bot" / "manifest.yaml").read_text())
 
-
-def test_the_manifest_is_one_that_slack_takes() -> None:
+@pytest.mark.parametrize("url", [None, "https://pods.example.com/", "https://pods.example.com/slack/events"])
+def test_the_manifest_is_one_that_slack_takes(url: str | None) -> None:
     schema = json.loads((Path(__file__).parent / "manifest.schema.json").read_text())
-    assert [error.message for error in Draft7Validator(schema).iter_errors(MANIFEST)] == []
-    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/pod"]
+    written = yaml.safe_load(manifest(url))
+    assert [error.message for error in Draft7Validator(schema).iter_errors(written)] == []
+    [command] = written["features"]["slash_commands"]
+    assert command["command"] == "/pod"
+    events, clicks = (written["settings"][name] for name in ("event_subscriptions", "interactivity"))
+    address = "https://pods.example.com/slack/events" if url else None
+    assert (command.get("url"), events.get("request_url"), clicks.get("request_url")) == (address,) * 3
+    assert written["settings"]["socket_mode_enabled"] is (url is None)
+
+
+@pytest.mark.parametrize("url", ["http://pods.example.com", "pods.example.com", "https://", "https://x/?a=1"])
+def test_an_address_that_slack_would_not_call_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a public address"):
+        manifest(url)
 
 
 def test_the_manifest_asks_for_the_scopes_that_the_tests_run_with() -> None:
-    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == SlackDouble().scopes
+    assert scopes() == SlackDouble().scopes
 
 
 def test_without_a_bot_token_there_is_no_face(home: FakeHouse) -> None:

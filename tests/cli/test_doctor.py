@@ -91,6 +91,10 @@ async def test_taken_ports_are_found(tmp_path: Path, slack: tuple[int, list[str]
     assert "PODKEEPER_LISTEN" in wrong[f"port {slack[0]}"]
 
 
+_KNOWN = {"xoxb-right": "commands,chat:write, im:write,users:read", "xoxb-poor": "commands", "xapp-1": ""}
+"""Tokens and their scopes."""
+
+
 @pytest.fixture
 def slack() -> Iterator[tuple[int, list[str]]]:
     """A Web API that knows one token, and what it was asked."""
@@ -99,11 +103,12 @@ def slack() -> Iterator[tuple[int, list[str]]]:
     class Api(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            right = self.headers["Authorization"] == "Bearer xoxb-right"
-            answer = (
-                {"ok": True, "user": "podkeeper", "team": "Us"} if right else {"ok": False, "error": "invalid_auth"}
-            )
+            token = self.headers["Authorization"].removeprefix("Bearer ")
+            refused = {"xapp-poor": "missing_scope"}.get(token, None if token in _KNOWN else "invalid_auth")
+            answer = {"ok": False, "error": refused} if refused else {"ok": True, "user": "podkeeper", "team": "Us"}
             self.send_response(200)
+            if token in _KNOWN:
+                self.send_header("x-oauth-scopes", _KNOWN[token])
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
@@ -136,7 +141,15 @@ async def test_slack_is_asked_whether_it_knows_us(tmp_path: Path, slack: tuple[i
     )
     for word in ("PODKEEPER_PROXY_DOMAIN", "PODKEEPER_GATEWAY_LISTEN"):
         assert word in good["Slack addresses"]
-    assert asked == ["/api/auth.test"] * 2
+    assert asked == ["/api/auth.test", "/api/apps.connections.open", "/api/auth.test"]
+    lacking = await _slack(tmp_path, port, slack_bot_token="xoxb-poor", slack_app_token="xapp-1")
+    assert "lacks the scope chat:write, im:write" in lacking["Slack ✗"]
+    lacking = await _slack(tmp_path, port, slack_bot_token="xoxb-right", slack_app_token="xapp-poor")
+    assert "SLACK_APP_TOKEN lacks the scope connections:write" in lacking["Slack ✗"]
+    refused = await _slack(tmp_path, port, slack_bot_token="xoxb-right", slack_app_token="xapp-no")
+    assert "Slack refuses SLACK_APP_TOKEN (invalid_auth)" in refused["Slack ✗"]
+    blocked = await _slack(tmp_path, free_port(), slack_bot_token="xoxb-right", slack_app_token="xapp-1")
+    assert "no network, a proxy or firewall" in blocked["Slack ✗"]
     assert "xoxb-" in (await _slack(tmp_path, port, slack_bot_token="xapp-1", slack_app_token="xapp-1"))["Slack ✗"]
     assert "SLACK_SIGNING_SECRET" in (await _slack(tmp_path, port, slack_bot_token="xoxb-right"))["Slack ✗"]
     away = await _slack(tmp_path, free_port(), slack_bot_token="xoxb-right", slack_app_token="xapp-1")
