@@ -12,6 +12,7 @@ from bot.home import FORM, HELP, LIST
 from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
+    CARD_KEEP,
     OPEN,
     START_AGAIN,
     STOP,
@@ -79,6 +80,9 @@ class Clicks:
                 await who.reply.say(ask_terminate(self._do.live.look(pod)))
             case action if action == TERMINATE_CONFIRM:
                 await self._terminate(who, caller, click)
+            case action if action == CARD_KEEP:
+                pod = await self._services.keeping.keep(caller, pod_id, "1h")
+                await self._settle(who, click, card(self._do.live.look(pod), f"Kept for an hour by {who.mention}"))
             case action if action.startswith(letters.KEEP):
                 duration = action.removeprefix(f"{letters.KEEP}_")
                 pod = await self._services.keeping.keep(caller, pod_id, duration)
@@ -102,18 +106,23 @@ class Clicks:
 
     async def _act(self, who: Who, caller: Caller, click: Click, pod: Pod, word: str) -> None:
         """Follow what was asked for in the message that was clicked; `pod` may be another one than the button's."""
-        await self._do.standing.settle(click.pod_id)
+        await self._answered(click)
         if click.place is None:
             await who.reply.remove()
         await self._do.show(who, caller, pod, word, click.place)
 
     async def _settle(self, who: Who, click: Click, message: Message) -> None:
         """The message that was clicked says what became of it."""
-        await self._do.standing.settle(click.pod_id)
+        await self._answered(click)
         if click.place is None:
             await who.reply.replace(message)
         else:
             await self._do.poster.edit(click.place, message)
+
+    async def _answered(self, click: Click) -> None:
+        """A letter that was answered by its own button is settled; from elsewhere, the notices settle it."""
+        if click.place is not None and click.place == await self._do.standing.get(click.pod_id):
+            await self._do.standing.settle(click.pod_id)
 
     async def _terminate(self, who: Who, caller: Caller, click: Click) -> None:
         """The question that was asked becomes the answer, and the end of it replaces that."""

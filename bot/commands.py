@@ -55,7 +55,7 @@ class Commands:
             case "show":
                 pod = await pods.get(caller, target)
                 shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)
-                await reply.say(lists.details(shown, pods.stops_at(pod), tokens, self._services.now()))
+                await reply.say(lists.details(shown, pods.stops_at(pod), tokens))
             case "why":
                 await reply.say(letters.why(await self._services.keeping.why(caller, target), self._services.now()))
             case "keep":
@@ -71,6 +71,8 @@ class Commands:
                 pod = await pods.get(caller, target)
                 text = await pods.logs(caller, pod.id, command.tail)
                 await reply.say(lists.logs(pod, text, command.tail))
+            case "volumes":
+                await reply.say(lists.volumes(await self._services.volumes.list(caller)))
             case _:
                 await reply.say(lists.templates(self._services.templates.list()))
 

@@ -40,7 +40,7 @@ def start_form(
         blocks.append(context(f"The first {MOST_OPTIONS} of {len(templates)}; `/pod start NAME` starts any of them."))
     blocks += [_line(name, label, hint, getattr(given, name)) for name, (label, hint) in _TYPED.items()]
     if volumes:
-        offered = [_option(one.name, one.name, _mounted(one)) for one in volumes]
+        offered = [_option(one.name, one.name, mounted(one)) for one in volumes]
         field = _select("network_volume", "Network volume, in place of the volume disk", offered, given.network_volume)
         blocks.append({**field, "optional": True})
     env = _line("env", "Environment, a NAME=value on each line", "MODEL=tiny", _lines(given.env))
@@ -106,7 +106,8 @@ def _template(one: Template) -> Block:
     return _option(one.name, f"{one.name} · {size}{price}", f"{one.description}{idle}")
 
 
-def _mounted(one: Volume) -> str:
+def mounted(one: Volume) -> str:
+    """How many pods have it."""
     many = len(one.attached_to)
     return f"mounted by {many} pod{'' if many == 1 else 's'}" if many else "mounted by no pod"
 

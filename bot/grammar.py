@@ -77,6 +77,7 @@ VERBS: Mapping[str, Verb] = {
     "expose": Verb("give a port of it an address, while it runs", ("pod", "port")),
     "unexpose": Verb("take the address from a port", ("pod", "port")),
     "templates": Verb("what can be started"),
+    "volumes": Verb("network volumes, and how many pods mount each"),
     "help": Verb("this, or more on one word", ("verb",), optional=True),
 }
 
@@ -87,6 +88,7 @@ _MEANT = {
     "run": "start", "create": "start", "up": "start", "launch": "start", "new": "start", "halt": "stop", "down": "stop",
     "kill": "stop", "pause": "stop", "wake": "resume", "continue": "resume", "reboot": "restart", "rm": "terminate",
     "delete": "terminate", "remove": "terminate", "destroy": "terminate", "log": "logs", "template": "templates",
+    "volume": "volumes",
     "?": "help", "usage": "help", "extend": "keep", "hold": "keep", "reason": "why", "idle": "why", "open": "expose",
     "publish": "expose", "close": "unexpose", "hide": "unexpose",
 }  # fmt: skip

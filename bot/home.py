@@ -61,8 +61,8 @@ def _pod(one: Shown, end: datetime | None, now: datetime) -> list[Block]:
     elif pod.reason:
         lines.append(escape(pod.reason.partition("\n")[0][:300]))
     small = [f"stops {moment(end)} if nobody uses it until then"] if end is not None else []
-    if pod.keep_until is not None and pod.keep_until > now:
-        small = [f"kept until {moment(pod.keep_until)}"]
+    if one.kept:
+        small = [one.kept]
     return [section("\n".join(lines)), *map(context, small), *actions(*_buttons(one, pod))]
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.blocks import Block, Message, actions, context, section
+from bot.form import mounted
 from bot.grammar import VERBS
 from bot.home import form_button, help_button, list_button
 from bot.views import Shown, card, idle_rule
-from bot.words import clock, code, escape, fence, moment
-from core.model import Pod, Template, Wake
+from bot.words import clock, code, escape, fence
+from core.model import Pod, Template, Volume, Wake
 from core.units import format_bytes, format_duration
 
 MOST = 20
@@ -43,7 +44,7 @@ def _line(one: Shown, everyone: bool, now: datetime) -> str:
     return " · ".join(parts)
 
 
-def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str], now: datetime) -> Message:
+def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str]) -> Message:
     """One pod in full, for the one who asked; of its environment only what lets its owner in is shown, to its owner."""
     pod = one.pod
     base = card(one)
@@ -58,21 +59,19 @@ def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str], no
         *([f"ports {', '.join(str(port) for port in pod.spec.ports)}"] if pod.spec.ports else []),
         f"owner {escape(pod.owner_name)}",
     ]
-    lines = [" · ".join(facts), " · ".join(_rules(pod, stops_at, now)), *_ignored(pod)]
+    lines = [" · ".join(facts), " · ".join(_rules(pod, stops_at)), *_ignored(pod)]
     lines += [f"{code(name)}: {code(value)} (only its owner sees this)" for name, value in tokens.items()]
     at = next((n for n, block in enumerate(base.blocks) if block["type"] == "actions"), len(base.blocks))
     blocks: list[Block] = [*base.blocks[:at], *map(context, lines), *base.blocks[at:]]
     return Message("\n".join([base.text, *lines]), blocks)
 
 
-def _rules(pod: Pod, stops_at: datetime | None, now: datetime) -> list[str]:
+def _rules(pod: Pod, stops_at: datetime | None) -> list[str]:
     """By which rules it ends, and comes back."""
     rule = pod.spec.idle
     found = [idle_rule(pod)]
     if rule.timeout and rule.warning:
         found.append(f"its owner is warned {format_duration(rule.warning)} before")
-    if pod.keep_until is not None and pod.keep_until > now:
-        found.append(f"kept until {moment(pod.keep_until)} by {escape(pod.kept_by or 'somebody')}")
     shares = {"cpu": rule.busy_above.cpu, "memory": rule.busy_above.memory, "gpu": rule.busy_above.gpu}
     found += [f"{what} from {share:.0%} counts as use" for what, share in shares.items() if share is not None]
     if pod.spec.wake is not None:
@@ -99,6 +98,22 @@ def logs(pod: Pod, text: str, tail: int) -> Message:
         return Message(said, [section(said)])
     head = f"Last lines of {code(pod.name)} (up to {tail})"
     return Message(f"{head}\n{fence(text)}", [section(head), section(fence(text))])
+
+
+def volumes(found: Sequence[Volume]) -> Message:
+    """The network volumes of the workspace."""
+    if not found:
+        text = f"There are no network volumes. An admin makes one with {code('podkeeper volume create NAME')}."
+        return Message(text, [section(text)])
+    lines = _fitting([_volume(one) for one in found[:MOST]])
+    head = f"*Network volumes* · mount one with {code('/pod start TEMPLATE --network-volume NAME')}"
+    left = [f"and {len(found) - len(lines)} more"] if len(found) > len(lines) else []
+    return Message("\n".join([head, *lines, *left]), [section(head), *_paragraphs(lines), *map(context, left)])
+
+
+def _volume(one: Volume) -> str:
+    size = [format_bytes(one.size)] if one.size is not None else []
+    return " · ".join([code(one.name), *size, mounted(one), f"of {escape(one.owner_name)}"])
 
 
 def templates(found: Sequence[Template]) -> Message:

@@ -93,7 +93,7 @@ class Live:
 
     def look(self, pod: Pod) -> Shown:
         """A pod with its addresses."""
-        return Shown(pod, self._services.pods.urls(pod), self._local)
+        return Shown(pod, self._services.pods.urls(pod), self._local, self._services.now())
 
     def render(self, update: Update, by: str) -> Message:
         """The one message of an operation, at any moment of it."""

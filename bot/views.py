@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.blocks import Block, Message, actions, button, context, section
-from bot.words import code, escape, fence
+from bot.words import code, escape, fence, moment
 from core.model import Action, Cause, IdleAction, Pod, Progress, Stage, Status
 from core.service import PortUrl
 from core.units import format_bytes, format_duration
@@ -15,6 +15,8 @@ START_AGAIN = "pod_start_again"
 TERMINATE = "pod_terminate"
 TERMINATE_CONFIRM = "pod_terminate_confirm"
 TERMINATE_CANCEL = "pod_terminate_cancel"
+CARD_KEEP = "pod_card_keep"
+"""On a pod's own card, which stays what it is; `letters.KEEP` turns a letter into its answer."""
 OPEN = "pod_open"
 """Beginning of the action ids of buttons that only open an address."""
 
@@ -44,6 +46,15 @@ class Shown:
     urls: Sequence[PortUrl]
     local: bool = False
     """Its addresses open only on the machine where Podkeeper runs."""
+    now: datetime | None = None
+
+    @property
+    def kept(self) -> str:
+        """That somebody wants it kept, and until when; empty when nobody does."""
+        until, now = self.pod.keep_until, self.now
+        if until is None or now is None or until <= now:
+            return ""
+        return f"kept until {moment(until)} by {escape(self.pod.kept_by or 'somebody')}"
 
     @property
     def addresses(self) -> list[tuple[str, str]]:
@@ -113,7 +124,7 @@ def _running(shown: Shown, by: str) -> Message:
     cost = f" · costs {pod.spec.price_per_hour:g} per hour" if pod.spec.price_per_hour else ""
     where = "\n".join(escape(url) for _, url in shown.addresses) or "It has no address."
     blocks = [section(f"*{code(pod.name)} is running* · {escape(pod.spec.template)}\n{where}")]
-    blocks.append(context(f"{rule}{cost}"))
+    blocks.append(context(" · ".join(filter(None, [f"{rule}{cost}", shown.kept]))))
     if shown.local and shown.addresses:
         blocks.append(context("opens on the machine where Podkeeper runs"))
     if by:
@@ -122,10 +133,12 @@ def _running(shown: Shown, by: str) -> Message:
         button("Open" if n == 0 else f"Open {port}", f"{OPEN}_{n}", pod.id, said=f"Open {pod.name} {port}", url=url)
         for n, (port, url) in enumerate(shown.pages[:4])
     ]
+    buttons.append(button("Keep 1 h", CARD_KEEP, pod.id, said=f"Keep {pod.name} for an hour"))
     buttons += [stop_button(pod, "Stop")] if Action.STOP in pod.actions else [terminate_button(pod)]
     addresses = ", ".join(escape(url) for _, url in shown.addresses)
     return Message(
-        f"{code(pod.name)} is running{f' at {addresses}' if addresses else ''}. {rule}{cost}.",
+        f"{code(pod.name)} is running{f' at {addresses}' if addresses else ''}. {rule}{cost}."
+        + (f" It is {shown.kept}." if shown.kept else ""),
         [*blocks, *actions(*buttons)],
     )
 

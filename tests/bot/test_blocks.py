@@ -63,7 +63,9 @@ def pod(status: Status, name: str = "demo", reason: str | None = None, *, full: 
 
 def shown(one: Pod) -> views.Shown:
     """With addresses as long as they get."""
-    return views.Shown(one, [PortUrl(port=str(p), url=f"https://{'d' * 200}.example:1") for p in one.spec.ports], True)
+    return views.Shown(
+        one, [PortUrl(port=str(p), url=f"https://{'d' * 200}.example:1") for p in one.spec.ports], True, NOW
+    )
 
 
 def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
@@ -96,7 +98,7 @@ def every_message() -> Iterator[Message]:
                     yield views.changed(one, by)
                     yield letters.notice(one, reason or "no reason", "has failed")
                     yield views.ask_terminate(one)
-                    yield lists.details(one, NOW, {"<!here>": "`<&>"}, NOW)
+                    yield lists.details(one, NOW, {"<!here>": "`<&>"})
                     yield from every_letter(one, reason or "no reason")
     for stage in Stage:
         for fraction in (None, 0.0, 0.555, 1.0, 7.0):
@@ -116,6 +118,10 @@ def every_message() -> Iterator[Message]:
     for text in ("", "\n", "hello", "```" * 2000, "<&>" * 5000, "\x1b[31mred\x00"):
         yield lists.logs(pod(Status.RUNNING), text, 100)
         yield views.problem(text.strip() or "x")
+    for count in (0, 1, 200):
+        who = {"workspace": "w", "owner": "p", "owner_name": "<!here>", "created_at": NOW}
+        pods = tuple(map(str, range(count)))
+        yield lists.volumes([Volume(id=f"v{k}", name="v" * 63, size=1 << 40, attached_to=pods, **who) for k in pods])
     for verb in ("", *lists.VERBS):
         yield lists.help_on(verb)
     yield lists.greeting()
@@ -129,7 +135,8 @@ def every_view() -> Iterator[Block]:
             some = [shown(pod(status, NASTY[k % 5], REASONS[n % 5], full=k % 2 == 0)) for k in range(count)]
             yield home(some, [NOW] * count, NOW)
             kept = [
-                views.Shown(s.pod.model_copy(update={"keep_until": NOW + timedelta(hours=1)}), s.urls) for s in some
+                views.Shown(s.pod.model_copy(update={"keep_until": NOW + timedelta(hours=1)}), s.urls, True, NOW)
+                for s in some
             ]
             yield home(kept, [None] * count, NOW)
     yield unwelcome("<!here> " * 1000)

@@ -55,7 +55,7 @@ async def test_terminate_can_be_cancelled(quick: Stage) -> None:
 async def test_a_network_volume_stays_and_such_a_pod_has_no_stop_button(quick: Stage) -> None:
     await quick.home.house.services.volumes.create(await quick.home.local(), "data")
     post = await quick.started("start hello --name demo --network-volume data")
-    assert post.buttons == ["Open", "Terminate…"]
+    assert post.buttons == ["Open", "Keep 1 h", "Terminate…"]
     assert "cannot be stopped, only terminated" in (await quick.told("stop demo")).text
     await quick.slack.click(ANA, post, "pod_terminate")
     asked = await quick.slack.until(lambda: quick.slack.ephemerals(ANA)[1:])
@@ -103,6 +103,23 @@ async def test_buttons_of_an_ephemeral_answer_work_in_the_channel(quick: Stage) 
     posts = await quick.slack.until(lambda: quick.slack.messages(GENERAL)[1:])
     await quick.shows(posts[0], "is stopped")
     assert card.deleted
+
+
+async def test_keeping_from_a_card_leaves_the_card_with_its_address(stage: Stage) -> None:
+    post = await stage.started("start hello --name demo")
+    until = int(stage.home.clock().timestamp()) + 3600
+    await stage.slack.click(ANA, post, "pod_card_keep")
+    await stage.shows(post, f"kept until <!date^{until}^")
+    assert f"Kept for an hour by <@{ANA}>" in post.screen
+    assert "proxy.localhost:8080" in post.screen
+    assert post.buttons == ["Open", "Keep 1 h", "Stop"]
+    shown = await stage.told("show demo")
+    await stage.slack.click(BOB, post, "pod_card_keep")
+    [refused] = await stage.slack.until(lambda: stage.slack.ephemerals(BOB))
+    assert "belongs to ana" in refused.text
+    stage.home.clock.forward(hours=1)
+    await stage.slack.click(ANA, shown, "pod_card_keep")
+    await stage.shows(shown, f"kept until <!date^{until + 3600}^")
 
 
 async def test_open_only_opens(quick: Stage) -> None:

@@ -26,7 +26,7 @@ async def test_a_start_is_one_message_that_ends_with_the_address(stage: Stage) -
     assert "Stops by itself after 30m without traffic" in post.screen
     assert "opens on the machine where Podkeeper runs" in post.screen
     assert f"<@{ANA}>" in post.screen
-    assert post.buttons == ["Open", "Stop"]
+    assert post.buttons == ["Open", "Keep 1 h", "Stop"]
     assert next(e["url"] for e in post.elements if e["action_id"] == "pod_open_0") == address
     assert stage.slack.messages(GENERAL) == [post]
     assert stage.slack.ephemerals(ANA) == []

@@ -23,6 +23,13 @@ async def test_help_shows_every_word_to_the_asker_only(stage: Stage) -> None:
     assert stage.slack.messages(GENERAL) == []
 
 
+async def test_network_volumes_are_listed_with_how_many_pods_mount_them(quick: Stage) -> None:
+    assert "There are no network volumes" in (await quick.told("volumes")).text
+    await quick.home.house.services.volumes.create(await quick.home.local(), "datasets", "20g")
+    await quick.started("start hello --network-volume datasets")
+    assert "`datasets` · 20g · mounted by 1 pod · of local admin" in (await quick.told("volumes")).text
+
+
 async def test_templates_are_listed(quick: Stage) -> None:
     post = await quick.told("templates")
     assert "`hello`" in post.text
@@ -49,7 +56,7 @@ async def test_show_says_all_but_the_environment(quick: Stage) -> None:
     for words in (pod.id, "busybox:stable", "0.25 vCPU", "64m memory", "owner ana", "<!date^"):
         assert words in post.screen
     assert "tiger" not in post.text + post.screen
-    assert post.buttons == ["Open", "Stop"]
+    assert post.buttons == ["Open", "Keep 1 h", "Stop"]
 
 
 async def test_logs_are_shown_in_a_block_and_cannot_mention_anybody(quick: Stage) -> None:
@@ -197,7 +204,7 @@ async def test_a_port_is_given_an_address_and_loses_it_again(stage: Stage) -> No
     )
     assert f"http://{pod.id}-8888.proxy.localhost:8080" in post.screen
     assert f"Port 8888 exposed by <@{ANA}>" in post.screen
-    assert post.buttons == ["Open", "Open 8888/http", "Stop"]
+    assert post.buttons == ["Open", "Open 8888/http", "Keep 1 h", "Stop"]
     await stage.pod("unexpose demo 8888")
     posts = await stage.slack.until(lambda: stage.slack.messages(GENERAL)[2:])
     assert "-8888." not in posts[0].screen
@@ -210,7 +217,7 @@ async def test_a_tcp_port_is_shown_with_its_address_and_no_button_opens_it(tmp_p
         await stage.pod("expose demo 22/tcp")
         [_, post] = await slack.until(lambda: len(slack.messages(GENERAL)) == 2 and slack.messages(GENERAL))
         assert "tcp://127.0.0.1:30022" in post.screen
-        assert post.buttons == ["Open", "Stop"]
+        assert post.buttons == ["Open", "Keep 1 h", "Stop"]
         assert "tcp://127.0.0.1:30022" in (await stage.told("show demo")).screen
 
 

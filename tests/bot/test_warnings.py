@@ -82,6 +82,19 @@ async def test_a_warning_whose_cursor_was_not_saved_is_not_sent_again(quick: Sta
     assert quick.slack.directs(ANA) == [warning]
 
 
+async def test_what_is_clicked_on_the_card_is_told_in_the_warning_as_well(stage: Stage) -> None:
+    card = await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    await stage.slack.click(ANA, card, "pod_card_keep")
+    await stage.shows(warning, "is kept until")
+    stage.home.clock.forward(minutes=35)
+    again = await stage.warned()
+    await stage.slack.click(ANA, card, "pod_stop")
+    await stage.shows(card, "is stopped")
+    await stage.shows(again, "`demo` is stopped")
+    assert stage.slack.directs(ANA) == [warning, again]
+
+
 async def test_a_keep_that_is_typed_changes_the_message_too(quick: Stage) -> None:
     await quick.started("start hello --name demo")
     warning = await quick.warned()
@@ -168,7 +181,7 @@ async def test_a_pod_that_is_restarted_meanwhile_is_not_called_idle_any_more(qui
     warning = await quick.warned()
     await quick.pod("restart demo")
     await quick.shows(warning, "`demo` is running")
-    assert warning.buttons == ["Open", "Stop"]
+    assert warning.buttons == ["Open", "Keep 1 h", "Stop"]
 
 
 async def test_a_pod_on_a_network_volume_is_terminated_and_made_anew_on_the_same_volume(stage: Stage) -> None:
