@@ -94,7 +94,9 @@ class Clicks:
                 if not await self._forms.open(who, caller, click.trigger):
                     await who.reply.say(plain(WHICH_TEMPLATE))
             case action if action == LIST:
-                await self._do.list(who, caller)
+                await who.reply.say(await self._do.list(caller, lists.Page()))
+            case action if action.startswith(LIST):
+                await who.reply.replace(await self._do.list(caller, lists.Page.of(click.pod_id)))
             case action if action == HELP:
                 await who.reply.say(lists.help_on(""))
             case action if action == letters.WHY:

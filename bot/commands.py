@@ -51,7 +51,7 @@ class Commands:
                 pod = await pods.get(caller, target)
                 await reply.say(ask_terminate(self._do.live.look(pod)))
             case "list":
-                await self._do.list(who, caller, everyone=command.everyone, ended=command.ended)
+                await reply.say(await self._do.list(caller, lists.Page(command.everyone, command.ended)))
             case "show":
                 pod = await pods.get(caller, target)
                 shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)

@@ -1,12 +1,13 @@
 """Answers for the one who asked: lists, one pod in full, logs, templates, help."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from bot.blocks import Block, Message, actions, context, section
+from bot.blocks import Block, Message, actions, button, context, section
 from bot.form import mounted
 from bot.grammar import VERBS
-from bot.home import form_button, help_button, list_button
+from bot.home import LIST, form_button, help_button, list_button
 from bot.views import Shown, card, idle_rule
 from bot.words import clock, code, escape, fence
 from core.model import Pod, Template, Volume, Wake
@@ -17,19 +18,43 @@ MOST = 20
 ROOM = 9000
 """Characters of a list: Slack refuses messages whose blocks hold more than about 13,000."""
 
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of which list."""
+
+    everyone: bool = False
+    ended: bool = False
+    first: int = 0
+
+    def value(self, first: int) -> str:
+        """Of a button that leads to another page."""
+        return f"{first} {'everyone' if self.everyone else ''} {'ended' if self.ended else ''}"
+
+    @classmethod
+    def of(cls, value: str) -> "Page":
+        """From a button; the first page of one's own pods where it says nothing else."""
+        first, _, rest = value.partition(" ")
+        return cls("everyone" in rest, "ended" in rest, int(first) if first.isascii() and first.isdigit() else 0)
+
+
 _VISIT = {Wake.AUTO: "starts it", Wake.BUTTON: "offers to start it", Wake.OFF: "does not start it"}
 
 
-def pods(shown: Sequence[Shown], *, everyone: bool, now: datetime) -> Message:
-    """The caller's pods, one line each."""
+def pods(shown: Sequence[Shown], page: Page, now: datetime) -> Message:
+    """The caller's pods, one line each, a page at a time."""
     if not shown:
-        text = "There are no pods." if everyone else f"You have no pods. Start one: {code('/pod start hello')}"
+        text = "There are no pods." if page.everyone else f"You have no pods. Start one: {code('/pod start hello')}"
         return Message(text, [section(text)])
-    lines = _fitting([_line(one, everyone, now) for one in shown[:MOST]])
+    first = page.first if page.first < len(shown) else 0
+    last = min(len(shown), first + MOST)
+    lines = [_line(one, page.everyone, now) for one in shown[first:last]]
     head = f"*{len(shown)} pod{'' if len(shown) == 1 else 's'}*"
-    left = [f"and {len(shown) - len(lines)} more, the older ones"] if len(shown) > len(lines) else []
-    blocks = [section(head), *_paragraphs(lines), *map(context, left)]
-    return Message("\n".join([head.strip("*"), *lines, *left]), blocks)
+    if last - first < len(shown):
+        head += f", {first + 1} to {last}, newest first"
+    turns = [button("Newer", f"{LIST}_newer", page.value(max(0, first - MOST)))] if first else []
+    turns += [button("Older", f"{LIST}_older", page.value(last))] if last < len(shown) else []
+    return Message("\n".join([head.replace("*", ""), *lines]), [section(head), *_paragraphs(lines), *actions(*turns)])
 
 
 def _line(one: Shown, everyone: bool, now: datetime) -> str:

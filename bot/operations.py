@@ -83,11 +83,10 @@ class Operations:
         else:
             await self.live.follow(caller, followed, pod, plain(""))
 
-    async def list(self, who: Who, caller: Caller, *, everyone: bool = False, ended: bool = False) -> None:
-        """Tell them their pods."""
-        found = await self.services.pods.list(caller, everyone=everyone, ended=ended)
-        shown = [self.live.look(pod) for pod in found]
-        await who.reply.say(lists.pods(shown, everyone=everyone, now=self.services.now()))
+    async def list(self, caller: Caller, page: lists.Page) -> Message:
+        """Their pods, or everybody's."""
+        found = await self.services.pods.list(caller, everyone=page.everyone, ended=page.ended)
+        return lists.pods([self.live.look(pod) for pod in found], page, self.services.now())
 
     async def tell(self, who: Who, message: Message) -> None:
         """One message in the channel, of something that is done already."""

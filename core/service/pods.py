@@ -149,10 +149,17 @@ class PodService:
         return await self._store.pods(workspace=caller.workspace, owner=owner, status=None if ended else LIVE)
 
     async def logs(self, caller: Caller, reference: str, tail: int = 100) -> str:
-        """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left."""
+        """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left.
+
+        The token that lets its owner in, which many programs print, is left out for anybody else.
+        """
         if not 1 <= tail <= 5000:
             raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
-        return (await self._engine.logs(await self.get(caller, reference), tail))[-MOST_LOG:]
+        pod = await self.get(caller, reference)
+        text = await self._engine.logs(pod, tail)
+        for token in () if caller.person == pod.owner else _tokens(pod).values():
+            text = text.replace(token, "…")
+        return text[-MOST_LOG:]
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
         """The pod now, and again at each change of it or of its start's progress, until no work is under way."""
@@ -220,9 +227,7 @@ class PodService:
 
         Empty for anybody else, an admin too.
         """
-        if caller.person != pod.owner:
-            return {}
-        return {name: pod.spec.env[name] for name in pod.spec.generated if name in pod.spec.env}
+        return _tokens(pod) if caller.person == pod.owner else {}
 
     def urls(self, pod: Pod) -> tuple[PortUrl, ...]:
         """Its declared ports, in order."""
@@ -321,3 +326,7 @@ class PodService:
 def new_id() -> str:
     """14 lowercase letters and digits, unguessable: an address is open to whoever knows it."""
     return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+
+
+def _tokens(pod: Pod) -> Mapping[str, str]:
+    return {name: value for name in pod.spec.generated if (value := pod.spec.env.get(name))}

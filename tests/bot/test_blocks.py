@@ -108,7 +108,8 @@ def every_message() -> Iterator[Message]:
     for count in (0, 1, 19, 20, 21, 200):
         for everyone in (True, False):
             many = [shown(pod(Status.RUNNING, NASTY[n % 5])) for n in range(count)]
-            yield lists.pods(many, everyone=everyone, now=NOW)
+            for first in (0, 20, 180, 9999):
+                yield lists.pods(many, lists.Page(everyone=everyone, first=first), NOW)
             base = (
                 Template(name="hello", description="<&>" * 100, source="built-in", spec=many[0].pod.spec)
                 if many

@@ -8,6 +8,7 @@ import pytest
 
 from bot.grammar import VERBS
 from core.model import PortModel, Status
+from core.service import StartRequest
 from tests.bot.conftest import ANA, BOB, EVE, GENERAL, Stage, staged
 from tests.slack_double import SlackDouble
 
@@ -47,6 +48,27 @@ async def test_list_shows_ones_own_and_an_admin_may_see_all(stage: Stage) -> Non
     all_of_them = await stage.told("list --everyone", EVE)
     assert "`anas`" in all_of_them.text
     assert "`bobs`" in all_of_them.text
+
+
+async def test_a_long_list_is_turned_page_by_page(tmp_path: Path, slack: SlackDouble) -> None:
+    async with staged("socket", tmp_path / "data", slack, max_pods_per_user=50) as stage:
+        ana = await stage.home.member(ANA)
+        for n in range(45):
+            await stage.home.pods.start(ana, StartRequest(template="hello", name=f"pod-{n:02}"))
+            stage.home.clock.forward(seconds=1)
+        page = await stage.told("list")
+        assert "45 pods*, 1 to 20, newest first" in page.screen
+        assert page.buttons == ["Older"]
+        await slack.click(ANA, page, "pod_list_older")
+        await stage.shows(page, "21 to 40")
+        assert "`pod-24`" in page.screen
+        await slack.click(ANA, page, "pod_list_older")
+        await stage.shows(page, "41 to 45")
+        assert page.buttons == ["Newer"]
+        await slack.click(ANA, page, "pod_list_newer")
+        await stage.shows(page, "21 to 40")
+        assert page.buttons == ["Newer", "Older"]
+        assert len(slack.ephemerals(ANA)) == 1
 
 
 async def test_show_says_all_but_the_environment(quick: Stage) -> None:

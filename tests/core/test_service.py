@@ -203,6 +203,22 @@ async def test_a_secret_that_the_pod_printed_is_masked_in_the_reason(tmp_path: P
         assert (pod.reason or "").endswith("\n…\nHF_TOKEN=… is not accepted")
 
 
+class ProudEngine(FakeEngine):
+    """Its pods print the way in, as notebooks do."""
+
+    async def logs(self, pod: Pod, tail: int) -> str:
+        return f"open http://x/?token={pod.spec.env['JUPYTER_TOKEN']}"
+
+
+async def test_a_token_that_a_pod_printed_is_shown_to_its_owner_only(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=ProudEngine()) as home:
+        ana = await home.member()
+        pod = await home.started(ana, template="jupyter")
+        token = pod.spec.env["JUPYTER_TOKEN"]
+        assert token in await home.pods.logs(ana, pod.id)
+        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…"
+
+
 class EndlessEngine(FakeEngine):
     """Its pods print lines without end."""
 
