@@ -168,8 +168,16 @@ class SlackFace:
 
     async def _on_event(self, event: dict[str, Any], body: dict[str, Any]) -> None:
         """All events are taken, which keeps Slack from sending them again and again."""
-        if event.get("type") == "app_home_opened" and event.get("tab") == "home":
-            self._homes.visit(str(body.get("team_id") or ""), str(event.get("user")))
+        match event.get("type"):
+            case "app_home_opened" if event.get("tab") == "home":
+                self._homes.visit(str(body.get("team_id") or ""), str(event.get("user")))
+            case "app_uninstalled" | "tokens_revoked":
+                self._trouble = (
+                    "Slack says that the app was uninstalled: install it again, and set SLACK_BOT_TOKEN anew"
+                )
+                log.warning("%s; until then nobody is told anything. Pods go on as before", self._trouble)
+            case _:
+                pass
 
     def _who(self, body: dict[str, Any], user: object, name: object, channel: object) -> Who:
         team = body.get("team_id") or (body.get("team") or {}).get("id") or body.get("enterprise_id") or ""

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from bot import face
 from bot.manifest import manifest, scopes
 from core.errors import InvalidInput
+from core.model import Status
 from core.settings import Settings
 from tests.bot.conftest import ANA, GENERAL, Stage, staged
 from tests.helpers import free_port, until
@@ -175,3 +176,11 @@ async def test_no_secret_is_in_a_log(tmp_path: Path, slack: SlackDouble, caplog:
     ours = "\n".join(r.getMessage() for r in caplog.records if not r.name.startswith(("aiosqlite", "asyncio")))
     for secret in ("tiger", slack.bot_token, slack.app_token):
         assert secret not in ours
+
+
+@pytest.mark.parametrize("kind", ["app_uninstalled", "tokens_revoked"])
+async def test_an_app_that_was_uninstalled_is_told_and_pods_go_on(stage: Stage, kind: str) -> None:
+    await stage.started("start hello")
+    assert (await stage.slack.event({"type": kind})).ok
+    await until(lambda: "install it again" in stage.face.describe())
+    assert (await stage.only_pod()).status is Status.RUNNING
