@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 
 from slack_sdk.errors import SlackApiError
 
@@ -24,6 +25,8 @@ REFRESH = 15.0
 """Seconds after which the elapsed time is shown anew although nothing else changed."""
 _REMEMBERED = 500
 _LIVE = "live "
+LONG = timedelta(minutes=30)
+"""A start that took so long is told directly as well."""
 
 
 class Editor:
@@ -145,6 +148,8 @@ class Live:
                 self._told.pop(key, None)
             editor.close()
             await editing
+            if last is not None and not posted.direct and self._took_long(last):
+                await self._direct(followed.user, self.render(Update(pod=last), by))
             await self.leave(followed)
         finally:
             editing.cancel()
@@ -163,6 +168,19 @@ class Live:
             except Unavailable as error:
                 log.warning("pod %s: its message waits: %s", pod.id, error)
                 await asyncio.sleep(self._pace)
+
+    def _took_long(self, pod: Pod) -> bool:
+        """Whoever asked has turned to something else by now, and an edit rings no bell."""
+        begun, over = pod.started_at or pod.created_at, pod.ready_at or self._services.now()
+        return pod.status in (Status.RUNNING, Status.ERROR) and over - begun >= LONG
+
+    async def _direct(self, user: str, message: Message) -> None:
+        try:
+            await self._poster.direct(user, message)
+        except SlackApiError as error:
+            log.warning("Slack refused a direct message: %s", refusal(error))
+        except UNREACHABLE as error:
+            log.warning("Slack could not be reached for a direct message: %s", type(error).__name__)
 
     async def _edit(self, user: str, posted: Posted, message: Message, last: bool) -> None:
         """Send one state. A lost edit on the way does not matter; the last one comes through, if need be directly."""

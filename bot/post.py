@@ -69,6 +69,11 @@ class Posted:
     def __str__(self) -> str:
         return f"{self.channel} {self.ts}"
 
+    @property
+    def direct(self) -> bool:
+        """It is a direct message."""
+        return self.channel.startswith("D")
+
     @classmethod
     def of(cls, noted: str) -> Self:
         """From its `str`."""

@@ -47,6 +47,26 @@ async def test_the_message_shows_the_steps_while_they_go(tmp_path: Path, slack: 
         await stage.shows(post, "is running")
 
 
+@pytest.mark.parametrize(("minutes", "letters"), [(29, 0), (30, 1)])
+async def test_a_start_that_took_long_is_told_directly_as_well(
+    tmp_path: Path, slack: SlackDouble, minutes: int, letters: int
+) -> None:
+    engine = FakeEngine(script=Script.SLOW_PULL)
+    async with staged("socket", tmp_path / "data", slack, engine=engine) as stage:
+        await stage.pod("start hello --name demo")
+        [post] = await slack.until(lambda: slack.messages(GENERAL))
+        await stage.shows(post, "50 %")
+        stage.home.clock.forward(minutes=minutes)
+        engine.proceed.set()
+        await stage.shows(post, "is running")
+        await stage.pod("stop demo")
+        [_, stopped] = await slack.until(lambda: len(slack.messages(GENERAL)) == 2 and slack.messages(GENERAL))
+        await stage.shows(stopped, "is stopped")
+        await slack.until(lambda: len(slack.directs(ANA)) >= letters)
+        assert len(slack.directs(ANA)) == letters
+        assert all("`demo` is running" in letter.screen for letter in slack.directs(ANA))
+
+
 async def test_cancel_breaks_a_start_off_in_the_same_message(tmp_path: Path, slack: SlackDouble) -> None:
     engine = FakeEngine(script=Script.SLOW_START)
     async with staged("socket", tmp_path / "data", slack, engine=engine) as stage:
