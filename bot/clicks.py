@@ -13,6 +13,7 @@ from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
     CARD_KEEP,
+    LIKE,
     OPEN,
     START_AGAIN,
     STOP,
@@ -92,6 +93,10 @@ class Clicks:
                 await self._settle(who, click, letters.not_forgotten(pod, who.mention))
             case action if action == FORM:
                 if not await self._forms.open(who, caller, click.trigger):
+                    await who.reply.say(plain(WHICH_TEMPLATE))
+            case action if action == LIKE:
+                pod = await pods.get(caller, pod_id)
+                if not await self._forms.another(who, caller, pod, click.trigger):
                     await who.reply.say(plain(WHICH_TEMPLATE))
             case action if action == LIST:
                 await who.reply.say(await self._do.list(caller, lists.Page()))

@@ -6,7 +6,7 @@ from typing import Any
 from bot.blocks import Block, context
 from bot.words import clip
 from core.errors import InvalidInput
-from core.model import Template, Volume
+from core.model import Pod, Template, Volume
 from core.service import StartRequest
 from core.units import format_bytes, format_duration
 
@@ -55,6 +55,24 @@ def start_form(
         "close": _plain("Cancel"),
         "blocks": [*blocks, env],
     }
+
+
+def like(pod: Pod, volumes: Sequence[Volume], *, own: bool) -> StartRequest:
+    """What would start another pod like this one, under a name of its own. Variables are shown to its owner only."""
+    spec = pod.spec
+    env = {name: value for name, value in spec.env.items() if name not in spec.generated} if own else {}
+    mounted_here = [one.name for one in volumes if one.id == spec.network_volume]
+    return StartRequest(
+        template=spec.template,
+        cpu=f"{spec.cpu:g}",
+        memory=format_bytes(spec.memory),
+        gpu=str(spec.gpu) if spec.gpu else None,
+        volume=format_bytes(spec.volume) if spec.volume else None,
+        network_volume=mounted_here[0] if mounted_here else None,
+        idle=format_duration(spec.idle.timeout),
+        lifetime=format_duration(spec.max_lifetime) if spec.max_lifetime else None,
+        env=env,
+    )
 
 
 def read(view: Mapping[str, Any]) -> StartRequest:

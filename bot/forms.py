@@ -6,7 +6,7 @@ import logging
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import Block
-from bot.form import LONGEST_ERROR, field_at_fault, read, start_form
+from bot.form import LONGEST_ERROR, field_at_fault, like, read, start_form
 from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, refusal
 from bot.tasks import report
@@ -43,6 +43,11 @@ class Forms:
             log.warning("the form for a start was not shown: Slack does not answer (%s)", type(error).__name__)
             return False
         return True
+
+    async def another(self, who: Who, caller: Caller, pod: Pod, trigger: str) -> bool:
+        """As `open`, filled in with what this pod has."""
+        volumes = await self._services.volumes.list(caller)
+        return await self.open(who, caller, trigger, like(pod, volumes, own=pod.owner == caller.person))
 
     async def submit(self, who: Who, view: Block) -> tuple[dict[str, str], asyncio.Task[Pod] | None]:
         """Start what it asks for: what is wrong, by field, or the start, which may still be at its first step."""

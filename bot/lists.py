@@ -8,7 +8,7 @@ from bot.blocks import Block, Message, actions, button, context, section
 from bot.form import mounted
 from bot.grammar import VERBS
 from bot.home import LIST, form_button, help_button, list_button
-from bot.views import Shown, card, idle_rule
+from bot.views import Shown, card, idle_rule, like_button
 from bot.words import clock, code, escape, fence
 from core.model import Pod, Template, Volume, Wake
 from core.units import format_bytes, format_duration
@@ -87,7 +87,8 @@ def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str]) ->
     lines = [" · ".join(facts), " · ".join(_rules(pod, stops_at)), *_ignored(pod)]
     lines += [f"{code(name)}: {code(value)} (only its owner sees this)" for name, value in tokens.items()]
     at = next((n for n, block in enumerate(base.blocks) if block["type"] == "actions"), len(base.blocks))
-    blocks: list[Block] = [*base.blocks[:at], *map(context, lines), *base.blocks[at:]]
+    buttons = [element for block in base.blocks[at:] for element in block["elements"]]
+    blocks: list[Block] = [*base.blocks[:at], *map(context, lines), *actions(*buttons, like_button(pod))]
     return Message("\n".join([base.text, *lines]), blocks)
 
 

@@ -17,6 +17,7 @@ TERMINATE_CONFIRM = "pod_terminate_confirm"
 TERMINATE_CANCEL = "pod_terminate_cancel"
 CARD_KEEP = "pod_card_keep"
 """On a pod's own card, which stays what it is; `letters.KEEP` turns a letter into its answer."""
+LIKE = "pod_like"
 OPEN = "pod_open"
 """Beginning of the action ids of buttons that only open an address."""
 
@@ -248,6 +249,11 @@ def down_buttons(pod: Pod) -> list[Block]:
 def stop_button(pod: Pod, label: str) -> Block:
     """Stops it at once."""
     return button(label, STOP, pod.id, said=f"{label} {pod.name}")
+
+
+def like_button(pod: Pod) -> Block:
+    """Opens the form with what this pod has."""
+    return button("Start another…", LIKE, pod.id, said=f"Start another pod like {pod.name}, opens a form")
 
 
 def terminate_button(pod: Pod) -> Block:

@@ -10,7 +10,7 @@ from core.errors import InvalidInput
 from core.model import Status
 from core.service import StartRequest
 from core.units import parse_bytes
-from tests.bot.conftest import ANA, BOB, GENERAL, Stage, staged
+from tests.bot.conftest import ANA, BOB, EVE, GENERAL, Stage, staged
 from tests.slack_double import SlackDouble, View
 
 
@@ -124,6 +124,30 @@ async def test_a_form_has_the_network_volumes_and_what_was_typed(quick: Stage) -
     assert fields["network_volume"]["initial_option"]["value"] == "datasets"
     assert fields["env"]["initial_value"] == "A=1\nB=2"
     assert fields["gpu"]["initial_value"] == "A100:2"
+
+
+async def test_another_pod_like_this_one_is_asked_for_with_what_it_has(stage: Stage) -> None:
+    await stage.started("start hello --name demo --memory 128m --volume 1g --idle 2h --env A=1")
+    shown = await stage.told("show demo")
+    assert shown.buttons == ["Open", "Keep 1 h", "Stop", "Start another…"]
+    await stage.slack.click(ANA, shown, "pod_like")
+    form = await opened(stage)
+    assert (await stage.slack.submit(ANA, form)).ok
+    [_, post] = await stage.slack.until(
+        lambda: len(stage.slack.messages(GENERAL)) == 2 and stage.slack.messages(GENERAL)
+    )
+    await stage.shows(post, "is running")
+    one, other = await stage.home.pods.list(await stage.home.local(), everyone=True)
+    assert one.name != other.name
+    assert one.spec == other.spec
+
+
+async def test_the_variables_of_a_pod_are_in_the_form_of_its_owner_only(quick: Stage) -> None:
+    await quick.started("start hello --name demo --env TOKEN=tiger")
+    shown = await quick.told("show demo", EVE)
+    await quick.slack.click(EVE, shown, "pod_like")
+    form = await opened(quick)
+    assert "tiger" not in json.dumps(form.view)
 
 
 @pytest.mark.parametrize("view", [{}, {"state": None}, {"state": {"values": {"template": None}}}])

@@ -78,7 +78,7 @@ async def test_show_says_all_but_the_environment(quick: Stage) -> None:
     for words in (pod.id, "busybox:stable", "0.25 vCPU", "64m memory", "owner ana", "<!date^"):
         assert words in post.screen
     assert "tiger" not in post.text + post.screen
-    assert post.buttons == ["Open", "Keep 1 h", "Stop"]
+    assert post.buttons == ["Open", "Keep 1 h", "Stop", "Start another…"]
 
 
 async def test_logs_are_shown_in_a_block_and_cannot_mention_anybody(quick: Stage) -> None:
