@@ -57,10 +57,17 @@ def start_form(
     }
 
 
-def like(pod: Pod, volumes: Sequence[Volume], *, own: bool) -> StartRequest:
-    """What would start another pod like this one, under a name of its own. Variables are shown to its owner only."""
+def like(pod: Pod, template: Template | None, volumes: Sequence[Volume], *, own: bool) -> StartRequest:
+    """What would start another pod like this one, under a name of its own.
+
+    Of its variables only what its owner once typed in Slack: what came from a template or through another face may be
+    a secret, and Slack has not seen it.
+    """
     spec = pod.spec
-    env = {name: value for name, value in spec.env.items() if name not in spec.generated} if own else {}
+    env: dict[str, str] = {}
+    if own and pod.via == "slack" and template is not None:
+        known = template.spec.env
+        env = {n: value for n, value in spec.env.items() if n not in spec.generated and known.get(n) != value}
     mounted_here = [one.name for one in volumes if one.id == spec.network_volume]
     return StartRequest(
         template=spec.template,

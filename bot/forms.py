@@ -47,7 +47,8 @@ class Forms:
     async def another(self, who: Who, caller: Caller, pod: Pod, trigger: str) -> bool:
         """As `open`, filled in with what this pod has."""
         volumes = await self._services.volumes.list(caller)
-        return await self.open(who, caller, trigger, like(pod, volumes, own=pod.owner == caller.person))
+        template = next((one for one in self._services.templates.list() if one.name == pod.spec.template), None)
+        return await self.open(who, caller, trigger, like(pod, template, volumes, own=pod.owner == caller.person))
 
     async def submit(self, who: Who, view: Block) -> tuple[dict[str, str], asyncio.Task[Pod] | None]:
         """Start what it asks for: what is wrong, by field, or the start, which may still be at its first step."""

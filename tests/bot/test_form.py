@@ -142,12 +142,22 @@ async def test_another_pod_like_this_one_is_asked_for_with_what_it_has(stage: St
     assert one.spec == other.spec
 
 
-async def test_the_variables_of_a_pod_are_in_the_form_of_its_owner_only(quick: Stage) -> None:
-    await quick.started("start hello --name demo --env TOKEN=tiger")
-    shown = await quick.told("show demo", EVE)
-    await quick.slack.click(EVE, shown, "pod_like")
-    form = await opened(quick)
-    assert "tiger" not in json.dumps(form.view)
+@pytest.mark.parametrize(("user", "by_slack", "shown"), [(ANA, True, True), (EVE, True, False), (ANA, False, False)])
+async def test_of_a_pods_variables_the_form_has_what_its_owner_typed_in_slack(
+    tmp_path: Path, slack: SlackDouble, user: str, by_slack: bool, shown: bool
+) -> None:
+    (tmp_path / "templates").mkdir()
+    template = "name: own\ndescription: Own.\nimage: busybox:stable\nports: ['8080/http']\nenv: {HF_TOKEN: lion}\n"
+    (tmp_path / "templates" / "own.yaml").write_text(template)
+    given = {"templates_dir": tmp_path / "templates", "admins": frozenset({EVE})}
+    async with staged("socket", tmp_path / "data", slack, **given) as stage:
+        caller = await stage.home.member(ANA)
+        via = caller if by_slack else caller.model_copy(update={"via": "mcp"})
+        await stage.home.started(via, template="own", name="demo", env={"TOKEN": "tiger"})
+        await slack.click(user, await stage.told("show demo", user), "pod_like")
+        form = json.dumps((await opened(stage)).view)
+        assert ("tiger" in form) is shown
+        assert "lion" not in form
 
 
 @pytest.mark.parametrize("view", [{}, {"state": None}, {"state": {"values": {"template": None}}}])
