@@ -22,7 +22,7 @@ from core.model import Status
 from core.progress import Board
 from core.reaper import Reaper
 from core.reconciler import Reconciler
-from core.service import Keeping, Notes, People, PodService, Ports, Registries, Services, Volumes, Waking
+from core.service import Costs, Keeping, Notes, People, PodService, Ports, Registries, Services, Volumes, Waking
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -235,6 +235,7 @@ def _compose(
     services = Services(
         pods=pods,
         keeping=Keeping(store, pods, witness, board, now),
+        costs=Costs(store, now),
         ports=Ports(store, engine, gateway, launcher, pods, board, terms, now),
         waking=Waking(store, engine, pods, board, now),
         volumes=volumes,

@@ -74,3 +74,21 @@ def format_duration(value: timedelta) -> str:
         count, left = divmod(left, size)
         out += f"{count}{unit}" if count else ""
     return out or "0s"
+
+
+def price(length: timedelta, per_hour: float | None) -> float | None:
+    """What so long costs at so much an hour; None where no price is known."""
+    return None if per_hour is None else per_hour * (length / timedelta(hours=1))
+
+
+def format_money(dollars: float) -> str:
+    """`$1.20`, `$0.004`, `$1,234.00`: US dollars, with more digits where cents would hide them."""
+    if 0 < dollars < 0.095:
+        return f"${dollars:.2g}" if dollars >= 0.0001 else "less than $0.0001"
+    return f"${dollars:,.2f}"
+
+
+def rough(value: timedelta) -> str:
+    """A duration as people say it: its two largest units, `3h20m`, `2d4h`, `45s`."""
+    parts = _PART.findall(format_duration(value))
+    return "".join(number + unit for number, unit in parts[:2])

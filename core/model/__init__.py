@@ -2,6 +2,7 @@
 
 from core.model.base import POD_LABEL, Frozen, registry_of, route_key
 from core.model.events import Draft, Event, Progress, Stage, Update
+from core.model.ledger import Run
 from core.model.people import Caller, Role
 from core.model.pod import HOLDS_COMPUTE, UNDER_WAY, Action, Cause, Pod, Status, Upstream
 from core.model.spec import (
@@ -47,6 +48,7 @@ __all__ = [
     "Ready",
     "Registry",
     "Role",
+    "Run",
     "Stage",
     "Status",
     "Template",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from core.model.base import Frozen
 from core.model.spec import PodSpec
+from core.units import price
 
 
 class Status(StrEnum):
@@ -136,6 +137,11 @@ class Pod(Frozen):
     def watched(self) -> tuple[int, ...]:
         """Ports whose traffic the gateway counts."""
         return tuple(p.number for p in self.spec.ports if p.protocol == "http" or p.number in self.listens)
+
+    def cost(self, now: datetime) -> float | None:
+        """US dollars of its present run until now, or of its last one; None: its template names no price."""
+        begun = self.started_at or self.created_at
+        return price((self.ended_at or now) - begun, self.spec.price_per_hour)
 
     @property
     def actions(self) -> tuple[Action, ...]:

@@ -1,5 +1,6 @@
 """The one door: what every face may ask of the core."""
 
+from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
 from core.service.keeping import Keeping, Why
 from core.service.notes import Notes
@@ -12,14 +13,18 @@ from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
 
 __all__ = [
+    "Bill",
+    "Costs",
     "Keeping",
     "Notes",
     "People",
     "PodService",
+    "PodShare",
     "PortUrl",
     "Ports",
     "Registries",
     "Services",
+    "Share",
     "Sleeper",
     "StartRequest",
     "Stride",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.service.costs import Costs
 from core.service.keeping import Keeping
 from core.service.notes import Notes
 from core.service.people import People
@@ -21,6 +22,7 @@ class Services:
 
     pods: PodService
     keeping: Keeping
+    costs: Costs
     ports: Ports
     waking: Waking
     volumes: Volumes

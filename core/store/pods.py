@@ -12,6 +12,7 @@ from core.errors import Conflict, NotFound, QuotaExceeded
 from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, Status
 from core.store.holdings import Counters
 from core.store.rows import POD, changed, pod_of, pod_row, write_event
+from core.store.runs import note_run
 from core.store.tables import LIVE, UtcDateTime, claims, people, pods, traffic, volumes
 from core.store.whole import whole
 from core.units import shorten
@@ -48,6 +49,7 @@ class Pods(Counters):
             if (await conn.execute(made.returning(pods.c.id))).one_or_none() is None:
                 raise await _name_taken(conn, pod, name)
             added = await _read(conn, pod.id)
+            await note_run(self._db, conn, added, added.changed_at)
             return added, await _happened(conn, added, draft, added.changed_at)
 
     @whole
@@ -85,6 +87,7 @@ class Pods(Counters):
                 # The gateway's ports are part of a pod's addresses, which outlive a stop.
                 kept = () if to is Status.TERMINATED else (claims.c.kind != "tcp",)
                 await conn.execute(claims.delete().where(claims.c.pod_id == pod_id, *kept))
+            await note_run(self._db, conn, moved, now)
             await _happened(conn, moved, draft, now)
             return moved
 

@@ -17,6 +17,7 @@ from core.store.people import People
 from core.store.pods import Pods
 from core.store.registries import Registries
 from core.store.rows import Person
+from core.store.runs import Runs
 from core.store.tables import installation
 from core.store.vault import Vault
 from core.store.volumes import Volumes
@@ -25,7 +26,7 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Pods, Claims, Events, Notes, Volumes, Registries):
+class Store(People, Pods, Claims, Runs, Events, Notes, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.

@@ -221,6 +221,22 @@ LIVE = text("status <> 'TERMINATED'")
 Index("pods_live_name", pods.c.workspace, pods.c.name, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
 Index("pods_status", pods.c.status)
 
+runs = Table(
+    "runs",
+    metadata,
+    # What each run of each pod took: the row of a pod tells only of its present one.
+    Column("pod_id", Text, ForeignKey("pods.id"), nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ready_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("cause", Text),
+    PrimaryKeyConstraint("pod_id", "run"),
+    Index("runs_template", "template", "started_at"),
+    Index("runs_ended", "ended_at"),
+)
+
 claims = Table(
     "claims",
     metadata,

@@ -1,6 +1,7 @@
 """The steps in migrations/ lead to tables.py, once, and keep what is there."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ FIRST_SPEC = {
     "price_per_hour": None,
 }
 """A spec as the first version wrote it."""
+LATER = NOW + timedelta(hours=1)
 SINCE_FIRST = {"listens", "heartbeat_at", "keep_until", "kept_by", "warned_at", "proposed_at"}
 
 
@@ -131,6 +133,9 @@ async def test_a_pod_of_the_first_version_is_read_kept_and_changed(database_url:
     assert (dict(pod.spec.env), pod.spec.tcp_ports, dict(pod.listens)) == ({"A": "b"}, (22,), {})
     assert all(not getattr(pod, name) for name in SINCE_FIRST)
     assert await store.readings() == {}
+    [run] = await store.runs("default", NOW, LATER)
+    assert (run.pod_id, run.run, run.template, run.started_at, run.ready_at) == (pod.id, 3, "hello", NOW, NOW)
+    assert (run.ended_at, run.cause) == (None, None)
     # What was looked at is still so, although the row says it in the words of the first version.
     spec = pod.spec.model_copy(update={"ports": pod.spec.ports[:1]})
     changed = await store.amend(pod.id, 3, {Status.RUNNING}, same={"spec": pod.spec}, spec=spec)
