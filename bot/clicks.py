@@ -1,6 +1,7 @@
 """Buttons: who clicks is asked anew, and a click that comes too late learns what happened meanwhile."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from slack_sdk.errors import SlackApiError
 
@@ -8,8 +9,10 @@ from bot import letters, lists
 from bot.blocks import Message
 from bot.forms import Forms
 from bot.grammar import WHICH_TEMPLATE
-from bot.home import FORM, HELP, LIST
+from bot.home import FOLD, FORM, HELP, LIST, UNFOLD
+from bot.homes import Homes
 from bot.operations import Operations, Who
+from bot.places import Where
 from bot.post import UNREACHABLE, Posted
 from bot.views import (
     CARD_KEEP,
@@ -26,7 +29,7 @@ from bot.views import (
     plain,
     problem,
 )
-from core.errors import Conflict, PodError
+from core.errors import Conflict, InvalidInput, PodError
 from core.model import Caller, Pod, Status, Update
 
 
@@ -45,10 +48,11 @@ class Click:
 class Clicks:
     """What the buttons do."""
 
-    def __init__(self, operations: Operations, forms: Forms) -> None:
+    def __init__(self, operations: Operations, forms: Forms, homes: Homes) -> None:
         self._do = operations
         self._services = operations.services
         self._forms = forms
+        self._homes = homes
 
     async def run(self, who: Who, click: Click, key: str) -> None:
         """Once per delivery `key`, however often Slack delivers it."""
@@ -84,6 +88,10 @@ class Clicks:
             case action if action == CARD_KEEP:
                 pod = await self._services.keeping.keep(caller, pod_id, "1h")
                 await self._settle(who, click, card(self._do.live.look(pod), f"Kept for an hour by {who.mention}"))
+            case action if action.startswith(f"{letters.KEEP}_{letters.UNTIL}"):
+                until = _time(action.removeprefix(f"{letters.KEEP}_{letters.UNTIL}"))
+                pod = await self._services.keeping.keep_until(caller, pod_id, until)
+                await self._settle(who, click, letters.kept(pod, who.mention))
             case action if action.startswith(letters.KEEP):
                 duration = action.removeprefix(f"{letters.KEEP}_")
                 pod = await self._services.keeping.keep(caller, pod_id, duration)
@@ -104,6 +112,10 @@ class Clicks:
                 await who.reply.replace(await self._do.list(caller, lists.Page.of(click.pod_id)))
             case action if action == HELP:
                 await who.reply.say(lists.help_on(""))
+            case action if action in (UNFOLD, FOLD):
+                self._homes.unfold(who.team, who.user, unfolded=action == UNFOLD)
+            case action if action.startswith(lists.SETTINGS):
+                await who.reply.replace(await self._do.settings(who, _where(action)))
             case action if action == letters.WHY:
                 await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), self._services.now()))
             case _:
@@ -164,3 +176,13 @@ class Clicks:
             return await self._services.pods.get(caller, pod.name)
         except PodError:
             return pod
+
+
+def _time(seconds: str) -> datetime:
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 12):
+        raise InvalidInput("This button says no time that can be read. `/pod keep POD 2h` keeps it.")
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _where(action: str) -> Where:
+    return "thread" if action.endswith("_thread") else "direct"

@@ -68,9 +68,11 @@ class Commands:
                 pod = await self._services.ports.unexpose(caller, target, command.detail)
                 await self._ports(who, pod, "unexposed", command.detail)
             case "logs":
-                pod = await pods.get(caller, target)
-                text = await pods.logs(caller, pod.id, command.tail)
-                await reply.say(lists.logs(pod, text, command.tail))
+                await reply.say(await self._do.logs(who, caller, target, command.tail))
+            case "cost":
+                await reply.say(await self._do.cost(who, caller, everyone=command.everyone))
+            case "settings":
+                await reply.say(await self._do.settings(who, command.notices))
             case "volumes":
                 await reply.say(lists.volumes(await self._services.volumes.list(caller)))
             case _:

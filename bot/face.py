@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
@@ -16,16 +16,21 @@ from starlette.routing import Route
 
 from bot.clicks import Click, Clicks
 from bot.commands import Commands
+from bot.digest import Digest
 from bot.forms import Forms
 from bot.home import FORM
 from bot.homes import Homes
 from bot.live import PACE, Live
+from bot.mail import Mail
 from bot.notices import Notices
 from bot.operations import Operations, Who
+from bot.places import Places
 from bot.post import UNREACHABLE, Posted, Poster, Reply, client, quiet, refusal
 from bot.socket_mode import SocketMode
 from bot.standing import Standing
 from bot.tasks import Tasks
+from bot.zones import Zones
+from core.errors import PodError
 from core.service import Services
 from core.settings import Settings
 
@@ -34,6 +39,9 @@ log = logging.getLogger("podkeeper.slack")
 MAX_BODY = 1_000_000
 """Bytes of one request from Slack; theirs stay far below."""
 
+_CHANNEL = re.compile(r"[CDGU][A-Z0-9]{2,30}")
+_FOREIGN = "This Podkeeper belongs to another Slack workspace. Nothing was done."
+
 
 class SlackFace:
     """Everything of Slack: give `routes` to the web server and enter `running()` around serving."""
@@ -41,23 +49,29 @@ class SlackFace:
     def __init__(self, services: Services, settings: Settings, token: str, pace: float = PACE) -> None:
         """`pace`: seconds between two edits of one message."""
         self._settings = settings
+        self._services = services
         self._web = client(token, settings.slack_api_url)
         self._poster = Poster(self._web)
         self._tasks = Tasks()
         live = Live(services, settings, self._poster, pace)
         standing = Standing(services.notes)
-        operations = self._operations = Operations(services, self._poster, live, standing)
+        places, zones = Places(services.notes), Zones(self._poster)
+        mail = Mail(self._poster, places, settings.slack_admin_channel)
+        operations = self._operations = Operations(services, self._poster, live, standing, places, zones)
         self._forms = Forms(operations)
         self._commands = Commands(operations, self._forms)
-        self._clicks = Clicks(operations, self._forms)
-        self._homes = Homes(services, self._poster, live, 2 * pace)
-        self._notices = Notices(services, self._poster, live, standing, self._homes)
+        self._homes = Homes(services, self._poster, live, zones, 2 * pace)
+        self._clicks = Clicks(operations, self._forms, self._homes)
+        self._notices = Notices(services, self._poster, live, standing, places, mail, zones, self._homes)
+        self._digest = Digest(services, mail, zones, min(settings.admins, default=None), 20 * pace)
         self._app = self._bolt()
         app_token = settings.slack_app_token
         self._socket = (
             SocketMode(self._app, app_token.get_secret_value(), settings.slack_api_url) if app_token else None
         )
         self._trouble: str | None = "it has not answered yet"
+        self._team = ""
+        """The workspace that the bot token is for, once known."""
 
     @property
     def routes(self) -> list[Route]:
@@ -77,6 +91,8 @@ class SlackFace:
             self._tasks.spawn(self._take_up(), "the messages from before a restart")
             self._tasks.spawn(self._notices.run(), "the notices to Slack")
             self._tasks.spawn(self._homes.run(), "the home tabs")
+            if self._settings.slack_admin_channel is not None:
+                self._tasks.spawn(self._digest.run(), "the daily digest")
             stack.push_async_callback(self._notices.pause)
             yield
 
@@ -116,7 +132,8 @@ class SlackFace:
             self._trouble = f"Slack does not answer ({type(error).__name__})"
             log.warning("%s", self._trouble)
         else:
-            self._poster.me, self._trouble = str(answer["user_id"]), None
+            self._poster.me, self._team = str(answer["user_id"]), str(answer["team_id"])
+            self._trouble = None
 
     async def _take_up(self) -> None:
         """Messages that were being kept up to date when the former process ended."""
@@ -126,6 +143,9 @@ class SlackFace:
     # What follows lets no exception out: within 10 ms of ack() one would take the acknowledgement back (Bolt 1.30).
 
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        if self._foreign(body):
+            await ack(_FOREIGN)
+            return
         await ack()
         who = self._who(body, body.get("user_id"), body.get("user_name"), body.get("channel_id"))
         text, trigger = str(body.get("text") or ""), str(body.get("trigger_id"))
@@ -133,6 +153,8 @@ class SlackFace:
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
+        if self._foreign(body):
+            return
         user, container = body.get("user") or {}, body.get("container") or {}
         # A home tab is in no channel: what is shown because of it goes to the person.
         channel = container.get("channel_id") or (body.get("channel") or {}).get("id") or user.get("id")
@@ -148,6 +170,8 @@ class SlackFace:
 
     async def _on_shortcut(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
+        if self._foreign(body):
+            return
         user = body.get("user") or {}
         who = self._who(body, user.get("id"), user.get("username") or user.get("name"), user.get("id"))
         trigger = str(body.get("trigger_id"))
@@ -155,8 +179,13 @@ class SlackFace:
 
     async def _on_submission(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """The answer says what is wrong, so here the work comes before it."""
+        if self._foreign(body):
+            await ack(response_action="errors", errors={"template": _FOREIGN})
+            return
         user, view = body.get("user") or {}, body.get("view") or {}
-        place = str(view.get("private_metadata") or "") or user.get("id")
+        place = str(view.get("private_metadata") or "")
+        if not _CHANNEL.fullmatch(place):
+            place = user.get("id")
         who = self._who(body, user.get("id"), user.get("username") or user.get("name"), place)
         wrong, starting = await self._forms.submit(who, view)
         if wrong:
@@ -168,6 +197,14 @@ class SlackFace:
 
     async def _on_event(self, event: dict[str, Any], body: dict[str, Any]) -> None:
         """All events are taken, which keeps Slack from sending them again and again."""
+        self._tasks.spawn(self._happened(event, body), "an event of Slack's")
+
+    async def _happened(self, event: dict[str, Any], body: dict[str, Any]) -> None:
+        if self._foreign(body):
+            return
+        with suppress(PodError):  # what cannot be noted is done twice rather than not at all
+            if not await self._services.pods.first_time(f"slack:event:{body.get('event_id')}"):
+                return
         match event.get("type"):
             case "app_home_opened" if event.get("tab") == "home":
                 self._homes.visit(str(body.get("team_id") or ""), str(event.get("user")))
@@ -179,10 +216,15 @@ class SlackFace:
             case _:
                 pass
 
+    def _foreign(self, body: dict[str, Any]) -> bool:
+        """It comes from another workspace than ours, or from somebody of another one who is a guest in ours."""
+        user = body.get("user")
+        teams = {_team(body), user.get("team_id") if isinstance(user, dict) else None}
+        return bool(self._team) and not teams <= {self._team, "", None}
+
     def _who(self, body: dict[str, Any], user: object, name: object, channel: object) -> Who:
-        team = body.get("team_id") or (body.get("team") or {}).get("id") or body.get("enterprise_id") or ""
         reply = Reply(body.get("response_url"), self._poster, str(user))
-        return Who(str(team), str(user), str(name or user), str(channel or ""), reply)
+        return Who(_team(body), str(user), str(name or user), str(channel or ""), reply)
 
     async def _receive(self, request: Request) -> Response:
         """Signed HTTP. The signature is checked before anything is parsed: Bolt does it the other way round."""
@@ -203,6 +245,10 @@ class SlackFace:
             return secret is not None and SignatureVerifier(secret.get_secret_value()).is_valid(body, stamp, signature)
         except (ValueError, TypeError):  # a time stamp that is no number, a body or signature that is no text
             return False
+
+
+def _team(body: dict[str, Any]) -> str:
+    return str(body.get("team_id") or (body.get("team") or {}).get("id") or body.get("enterprise_id") or "")
 
 
 def face(services: Services, settings: Settings) -> SlackFace | None:

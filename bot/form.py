@@ -8,7 +8,7 @@ from bot.words import clip
 from core.errors import InvalidInput
 from core.model import Pod, Template, Volume
 from core.service import StartRequest
-from core.units import format_bytes, format_duration
+from core.units import format_bytes, format_duration, format_money
 
 START_FORM = "start_form"
 """The form's callback id."""
@@ -126,7 +126,7 @@ def _lines(env: Mapping[str, str]) -> str:
 def _template(one: Template) -> Block:
     size = f"{one.spec.cpu:g} vCPU, {format_bytes(one.spec.memory)}"
     size += f", GPU {one.spec.gpu}" if one.spec.gpu else ""
-    price = f" · {one.spec.price_per_hour:g} per hour" if one.spec.price_per_hour else ""
+    price = f" · {format_money(one.spec.price_per_hour)} per hour" if one.spec.price_per_hour else ""
     idle = f", stops after {format_duration(one.spec.idle.timeout)} of silence" if one.spec.idle.timeout else ""
     return _option(one.name, f"{one.name} · {size}{price}", f"{one.description}{idle}")
 

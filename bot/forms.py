@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from slack_sdk.errors import SlackApiError
 
@@ -11,7 +12,7 @@ from bot.operations import Operations, Who
 from bot.post import UNREACHABLE, refusal
 from bot.tasks import report
 from bot.words import clip
-from core.errors import PodError
+from core.errors import PodError, Unavailable
 from core.model import Caller, Pod
 from core.service import StartRequest
 
@@ -19,7 +20,6 @@ log = logging.getLogger("podkeeper.slack")
 
 PATIENCE = 2.5
 """Seconds in which a form that was sent off is answered: Slack gives three."""
-_REMEMBERED = 500
 
 
 class Forms:
@@ -28,7 +28,6 @@ class Forms:
     def __init__(self, operations: Operations) -> None:
         self._do = operations
         self._services = operations.services
-        self._sent: dict[str, None] = {}
 
     async def open(self, who: Who, caller: Caller, trigger: str, given: StartRequest | None = None) -> bool:
         """Show it; False when Slack did not take it (a trigger is good for three seconds)."""
@@ -52,10 +51,12 @@ class Forms:
 
     async def submit(self, who: Who, view: Block) -> tuple[dict[str, str], asyncio.Task[Pod] | None]:
         """Start what it asks for: what is wrong, by field, or the start, which may still be at its first step."""
-        key = str(view.get("id"))
-        if key in self._sent:
-            return {}, None
-        self._sent[key] = None
+        key = f"slack:view:{view.get('id')}"
+        try:
+            if not await self._services.pods.first_time(key):
+                return {}, None
+        except PodError as error:
+            return {"template": clip(str(error), LONGEST_ERROR)}, None
         try:
             request = read(view)
             caller = await self._do.caller(who)
@@ -64,13 +65,12 @@ class Forms:
             if done:
                 starting.result()
         except PodError as error:
-            del self._sent[key]
+            with suppress(Unavailable):
+                await self._services.pods.may_repeat(key)
             return {field_at_fault(str(error)): clip(str(error), LONGEST_ERROR)}, None
         except Exception as error:
             reference = report(error, "a form")
             return {"template": f"Something went wrong on our side (ref {reference}). Nothing was started."}, None
-        while len(self._sent) > _REMEMBERED:
-            del self._sent[next(iter(self._sent))]
         return {}, starting
 
     async def follow(self, who: Who, starting: asyncio.Task[Pod]) -> None:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bot.words import typed
 from core.errors import InvalidInput
@@ -77,6 +78,14 @@ VERBS: Mapping[str, Verb] = {
     "expose": Verb("give a port of it an address, while it runs", ("pod", "port")),
     "unexpose": Verb("take the address from a port", ("pod", "port")),
     "templates": Verb("what can be started"),
+    "cost": Verb(
+        "hours and costs of this month, and what was saved",
+        options={"everyone": Option(None, "everybody's (admins)")},
+    ),
+    "settings": Verb(
+        "where you are told about your pods",
+        options={"notices": Option("thread", "direct, by a direct message, or thread, below the message of the start")},
+    ),
     "volumes": Verb("network volumes, and how many pods mount each"),
     "help": Verb("this, or more on one word", ("verb",), optional=True),
 }
@@ -89,7 +98,9 @@ _MEANT = {
     "kill": "stop", "pause": "stop", "wake": "resume", "continue": "resume", "reboot": "restart", "rm": "terminate",
     "delete": "terminate", "remove": "terminate", "destroy": "terminate", "log": "logs", "template": "templates",
     "volume": "volumes",
-    "?": "help", "usage": "help", "extend": "keep", "hold": "keep", "reason": "why", "idle": "why", "open": "expose",
+    "?": "help", "extend": "keep", "hold": "keep", "reason": "why", "idle": "why", "open": "expose",
+    "costs": "cost", "bill": "cost", "price": "cost", "spend": "cost", "usage": "cost", "setting": "settings",
+    "config": "settings", "preferences": "settings", "prefs": "settings",
     "publish": "expose", "close": "unexpose", "hide": "unexpose",
 }  # fmt: skip
 _QUOTES = {'"': '"', "'": "'", "“": '”“"', "”": '”“"', "„": '“”"', "«": '»"', "‘": "’‘'", "’": "’‘'", "‚": "‘’'"}
@@ -107,6 +118,8 @@ class Command:
     """What follows the pod: a duration, a port."""
     request: StartRequest | None = None
     """Of `start`."""
+    notices: Literal["direct", "thread"] | None = None
+    """Of `settings`: where to be told from now on."""
     tail: int = 100
     everyone: bool = False
     ended: bool = False
@@ -133,7 +146,9 @@ def parse(text: str) -> Command:
     if name == "help" and target and target.lower() not in VERBS:
         raise InvalidInput(_unknown_verb(target))
     tail = _lines(given["tail"][0]) if "tail" in given else 100
-    return Command(name, target, detail, tail=tail, everyone="everyone" in given, ended="ended" in given)
+    notices = _notices(given["notices"][0]) if "notices" in given else None
+    everyone, ended = "everyone" in given, "ended" in given
+    return Command(name, target, detail, notices=notices, tail=tail, everyone=everyone, ended=ended)
 
 
 def _request(template: str, given: dict[str, list[str]]) -> StartRequest:
@@ -260,6 +275,16 @@ def _lines(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= 1000):
         raise InvalidInput(f"--tail: {shorten(text, 40)!r} is not a number of lines. Write 1 to 1000.")
     return int(text)
+
+
+def _notices(text: str) -> Literal["direct", "thread"]:
+    match text.strip().lower():
+        case "direct" | "dm":
+            return "direct"
+        case "thread":
+            return "thread"
+        case _:
+            raise InvalidInput(f"--notices: {shorten(text, 40)!r} is not allowed. Write direct or thread.")
 
 
 def _unknown_verb(word: str) -> str:

@@ -5,11 +5,13 @@ import logging
 
 from slack_sdk.errors import SlackApiError
 
-from bot.home import home, unwelcome
+from bot.home import Others, home, unwelcome
 from bot.live import Live
 from bot.post import UNREACHABLE, Poster, refusal
 from bot.tasks import report
+from bot.zones import Zones
 from core.errors import Forbidden, PodError
+from core.model import Caller, Role
 from core.service import Services
 
 log = logging.getLogger("podkeeper.slack")
@@ -23,11 +25,16 @@ class Homes:
     What happens to one person's pods within `pace` seconds is published once.
     """
 
-    def __init__(self, services: Services, poster: Poster, live: Live, pace: float) -> None:
+    def __init__(self, services: Services, poster: Poster, live: Live, zones: Zones, pace: float) -> None:
         self._services = services
         self._poster = poster
         self._live = live
+        self._zones = zones
         self._pace = pace
+        self._charts = True
+        """Slack has not refused a chart yet."""
+        self._unfolded: set[str] = set()
+        """Admins who see everybody's pods."""
         self._looked: dict[str, str] = {}
         self._stale: dict[str, None] = {}
         self._bell = asyncio.Event()
@@ -39,6 +46,11 @@ class Homes:
         while len(self._looked) > _REMEMBERED:
             del self._looked[next(iter(self._looked))]
         self.touch(user)
+
+    def unfold(self, team: str, user: str, *, unfolded: bool) -> None:
+        """Show or hide everybody's pods on their page."""
+        (self._unfolded.add if unfolded else self._unfolded.discard)(user)
+        self.visit(team, user)
 
     def touch(self, user: str) -> None:
         """Something has happened to a pod of theirs."""
@@ -63,9 +75,7 @@ class Homes:
                 caller = await self._services.people.slack(team, user, None)
             except Forbidden as error:
                 return await self._poster.publish(user, unwelcome(str(error)))
-            pods = await self._services.pods.list(caller)
-            ends = [self._services.pods.stops_at(pod) for pod in pods]
-            await self._poster.publish(user, home([self._live.look(pod) for pod in pods], ends, self._services.now()))
+            await self._show(caller, user)
         except SlackApiError as error:
             log.warning("a home tab was not published: Slack says %s", refusal(error))
         except UNREACHABLE as error:
@@ -74,4 +84,24 @@ class Homes:
             log.warning("a home tab was not published: %s", error)
         except Exception as error:
             report(error, "a home tab")
+        return None
+
+    async def _show(self, caller: Caller, user: str) -> None:
+        services, now = self._services, self._services.now()
+        mine = await services.pods.list(caller)
+        shown, ends = [self._live.look(pod) for pod in mine], [services.pods.stops_at(pod) for pod in mine]
+        bill = await services.costs.month(caller, await self._zones.or_utc(user, now))
+        others = None
+        if caller.role is Role.ADMIN:
+            theirs = [pod for pod in await services.pods.list(caller, everyone=True) if pod.owner != caller.person]
+            others = Others([self._live.look(pod) for pod in theirs], unfolded=user in self._unfolded)
+        if self._charts:
+            try:
+                return await self._poster.publish(user, home(shown, ends, now, bill, others))
+            except SlackApiError as error:
+                if refusal(error) not in ("invalid_arguments", "invalid_blocks"):
+                    raise
+                log.warning("Slack takes no chart on a home tab; it is left out from now on")
+                self._charts = False
+        await self._poster.publish(user, home(shown, ends, now, bill, others, chart=False))
         return None

@@ -15,37 +15,47 @@ from bot.views import (
     what_terminating_deletes,
 )
 from bot.words import clock, code, escape, fence, moment
-from core.model import Action, IdleAction, Pod
+from core.model import Action, Cause, IdleAction, Pod
 from core.service import Why
-from core.units import format_bytes
+from core.units import format_bytes, format_money, rough
 
 KEEP = "pod_keep"
 """Beginning of the action ids of buttons that keep a pod; the duration follows."""
+UNTIL = "until_"
+"""After `KEEP` and `_`: seconds since 1970 follow, not a duration."""
 WHY = "pod_why"
 FORGET_NOT = "pod_forget_not"
 
+Morning = tuple[str, datetime]
+"""How it is called, and when it is."""
 _END = {IdleAction.STOP: "stop", IdleAction.TERMINATE: "terminate", IdleAction.NOTIFY: "notice"}
 
 
-def warning(shown: Shown, reason: str, deadline: datetime, action: str, *, final: bool) -> Message:
-    """Of an end that is near, with what can still be done about it; a `final` one cannot be moved."""
+def warning(
+    shown: Shown, reason: str, deadline: datetime, action: str, morning: Morning | None, *, final: bool
+) -> Message:
+    """Of an end that is near, with what can still be done about it; a `final` one cannot be moved.
+
+    `morning`: until when it may be kept overnight; None where nobody knows when that is for its owner.
+    """
     pod = shown.pod
     terminates = action == IdleAction.TERMINATE
     word = "terminated" if terminates else "stopped"
     head = f"{code(pod.name)} will be {word} at {clock(deadline)}"
-    lines = [f"{escape(reason)}.", what_terminating_deletes(pod) if terminates else _what_stopping_keeps(pod)]
-    keeps = [] if final else [_keep(pod, "1h", "Keep 1 h"), _keep(pod, "8h", "Keep 8 h")]
+    kept = what_terminating_deletes(pod) if terminates else _what_stopping_keeps(pod)
+    lines = [f"{escape(reason)}.", kept, _so_far(shown)]
+    keeps = [] if final else [_keep(pod, "1h", "Keep 1 h"), _overnight(pod, morning)]
     if final:
         lines.append("Neither use nor keeping it moves this end.")
     return _letter(head, lines, [*keeps, *_end_now(pod), _why(pod)])
 
 
-def idle_notice(shown: Shown, reason: str) -> Message:
+def idle_notice(shown: Shown, reason: str, morning: Morning | None) -> Message:
     """Of a pod that nobody uses and that its rule lets run on."""
     pod = shown.pod
-    cost = f" It costs {pod.spec.price_per_hour:g} per hour." if pod.spec.price_per_hour else ""
-    lines = [f"{escape(reason)}. Its rule says only to tell you, so it runs on.{cost}"]
-    return _letter(f"{code(pod.name)} is idle", lines, [*_end_now(pod), _keep(pod, "8h", "Keep 8 h"), _why(pod)])
+    cost = f" It costs {format_money(pod.spec.price_per_hour)} per hour." if pod.spec.price_per_hour else ""
+    lines = [f"{escape(reason)}. Its rule says only to tell you, so it runs on.{cost}", _so_far(shown)]
+    return _letter(f"{code(pod.name)} is idle", lines, [*_end_now(pod), _overnight(pod, morning), _why(pod)])
 
 
 def withdrawn(pod: Pod, *, used: bool) -> Message:
@@ -96,9 +106,11 @@ def notice(shown: Shown, reason: str, what: str) -> Message:
     stays = what_is_kept(pod)
     head = f"{code(pod.name)} {what}: {escape(first)}"
     blocks = [section(f"*{code(pod.name)} {what}*: {escape(first)}" + (f"\n{stays}" if stays else ""))]
+    ran = _ran(pod)
+    blocks += map(context, filter(None, [ran]))
     if last_lines:
         blocks.append(section(fence(last_lines)))
-    return Message(" ".join(filter(None, [head, stays])), [*blocks, *actions(*down_buttons(pod))])
+    return Message(" ".join(filter(None, [head, stays, ran])), [*blocks, *actions(*down_buttons(pod))])
 
 
 def why(found: Why, now: datetime) -> Message:
@@ -138,6 +150,35 @@ def _what_stopping_keeps(pod: Pod) -> str:
 
 def _keep(pod: Pod, duration: str, label: str) -> Block:
     return button(label, f"{KEEP}_{duration}", pod.id, said=f"{label}: {pod.name}")
+
+
+def _overnight(pod: Pod, morning: Morning | None) -> Block:
+    if morning is None:
+        return _keep(pod, "8h", "Keep 8 h")
+    called, at = morning
+    return _keep(pod, f"{UNTIL}{int(at.timestamp())}", f"Keep until {called}")
+
+
+def _so_far(shown: Shown) -> str:
+    """What its run took until now; empty where no price is known."""
+    pod, now = shown.pod, shown.now
+    cost = pod.cost(now) if now is not None else None
+    if not cost or now is None:
+        return ""
+    return f"It has run for {rough(now - (pod.started_at or pod.created_at))} and cost {format_money(cost)} so far."
+
+
+def _ran(pod: Pod) -> str:
+    """When its run was over, and what it took and what its end spares, of one that is down."""
+    if pod.ended_at is None or pod.ready_at is None:
+        return ""
+    parts = [moment(pod.ended_at), f"ran {rough(pod.ended_at - (pod.started_at or pod.created_at))}"]
+    cost = pod.cost(pod.ended_at)
+    if cost and pod.spec.price_per_hour:
+        saved = pod.cause is Cause.IDLE
+        parts.append(f"cost {format_money(cost)}")
+        parts += [f"saves {format_money(pod.spec.price_per_hour)} per hour from now on"] if saved else []
+    return " · ".join(parts)
 
 
 def _why(pod: Pod) -> Block:

@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.blocks import Block, Message, actions, button, context, section
+from bot.blocks import Block, Cell, Message, actions, button, context, section, table
 from bot.form import mounted
 from bot.grammar import VERBS
 from bot.home import LIST, form_button, help_button, list_button
+from bot.places import Where
 from bot.views import Shown, card, idle_rule, like_button
-from bot.words import clock, code, escape, fence
-from core.model import Pod, Template, Volume, Wake
-from core.units import format_bytes, format_duration
+from bot.words import FENCE, clock, code, escape, fence
+from core.model import Pod, Status, Template, Volume, Wake
+from core.units import format_bytes, format_duration, format_money, rough
 
 MOST = 20
 """Lines of a list; more do not help anybody in a chat."""
+SHORT_LOG = 800
+"""Characters of a log that is sent as a file, too."""
 ROOM = 9000
 """Characters of a list: Slack refuses messages whose blocks hold more than about 13,000."""
 
@@ -54,7 +57,21 @@ def pods(shown: Sequence[Shown], page: Page, now: datetime) -> Message:
         head += f", {first + 1} to {last}, newest first"
     turns = [button("Newer", f"{LIST}_newer", page.value(max(0, first - MOST)))] if first else []
     turns += [button("Older", f"{LIST}_older", page.value(last))] if last < len(shown) else []
-    return Message("\n".join([head.replace("*", ""), *lines]), [section(head), *_paragraphs(lines), *actions(*turns)])
+    heads = ["Pod", "Status", "Template", *(["Owner"] if page.everyone else []), "For", "Address"]
+    rows = table(heads, [_row(one, page.everyone, now) for one in shown[first:last]])
+    return Message(
+        "\n".join([head.replace("*", ""), *lines]),
+        [section(head), *actions(*turns), rows],
+        simple=[section(head), *_paragraphs(lines), *actions(*turns)],
+    )
+
+
+def _row(one: Shown, everyone: bool, now: datetime) -> list[Cell]:
+    pod = one.pod
+    owner = [pod.owner_name] if everyone else []
+    url = one.addresses[0][1] if one.addresses and pod.status is Status.RUNNING else ""
+    address: Cell = (url.partition("//")[2], url) if url.startswith("http") else url
+    return [pod.name, pod.status, pod.spec.template, *owner, rough(now - pod.changed_at), address]
 
 
 def _line(one: Shown, everyone: bool, now: datetime) -> str:
@@ -117,13 +134,17 @@ def _ignored(pod: Pod) -> list[str]:
     return [f"{said}. These rules match every request, so none counts." if ignore.everything else said]
 
 
-def logs(pod: Pod, text: str, tail: int) -> Message:
-    """The last lines of a pod."""
+def logs(pod: Pod, text: str, tail: int, sent: bool | None = None) -> Message:
+    """The last lines of a pod. `sent`: all of them went to the asker as a file, or could not; None: nobody tried."""
     if not text.strip():
         said = f"{code(pod.name)} has written nothing, or nothing is left of its last run."
         return Message(said, [section(said)])
     head = f"Last lines of {code(pod.name)} (up to {tail})"
-    return Message(f"{head}\n{fence(text)}", [section(head), section(fence(text))])
+    if sent is not None:
+        rest = "I sent you all of it as a file." if sent else "Slack took no file with all of it; see docs/slack.md."
+        head = f"The end of the log of {code(pod.name)}. {rest}"
+    shown = fence(text, SHORT_LOG if sent else FENCE)
+    return Message(f"{head}\n{shown}", [section(head), section(shown)])
 
 
 def volumes(found: Sequence[Volume]) -> Message:
@@ -134,7 +155,16 @@ def volumes(found: Sequence[Volume]) -> Message:
     lines = _fitting([_volume(one) for one in found[:MOST]])
     head = f"*Network volumes* · mount one with {code('/pod start TEMPLATE --network-volume NAME')}"
     left = [f"and {len(found) - len(lines)} more"] if len(found) > len(lines) else []
-    return Message("\n".join([head, *lines, *left]), [section(head), *_paragraphs(lines), *map(context, left)])
+    foot = list(map(context, left))
+    rows = [
+        [one.name, format_bytes(one.size) if one.size is not None else "", str(len(one.attached_to)), one.owner_name]
+        for one in found[: len(lines)]
+    ]
+    return Message(
+        "\n".join([head.replace("*", ""), *lines, *left]),
+        [section(head), *foot, table(["Name", "Size", "Pods", "Owner"], rows, right=[1, 2])],
+        simple=[section(head), *_paragraphs(lines), *foot],
+    )
 
 
 def _volume(one: Volume) -> str:
@@ -147,13 +177,32 @@ def templates(found: Sequence[Template]) -> Message:
     lines = [
         f"{code(one.name)} {escape(one.description)} · {one.spec.cpu:g} vCPU, {format_bytes(one.spec.memory)}"
         + (f", GPU {escape(str(one.spec.gpu))}" if one.spec.gpu else "")
-        + (f" · {one.spec.price_per_hour:g} per hour" if one.spec.price_per_hour else "")
+        + (f" · {format_money(one.spec.price_per_hour)} per hour" if one.spec.price_per_hour else "")
         for one in found
     ]
     lines = _fitting(lines)
     head = f"*Templates* · start one with {code('/pod start NAME')}"
     left = [f"and {len(found) - len(lines)} more"] if len(found) > len(lines) else []
     return Message("\n".join([head, *lines, *left]), [section(head), *_paragraphs(lines), *map(context, left)])
+
+
+SETTINGS = "pod_settings"
+"""Beginning of the action ids of what changes one's own settings."""
+
+
+def settings(where: Where) -> Message:
+    """Where somebody is told of their pods, and the way to change that."""
+    said = {
+        "direct": "by direct message",
+        "thread": "in the thread of the message that told of its start, where that is in a channel, and directly else",
+    }
+    text = f"What happens to a pod of yours without your asking (warnings, stops, failures) is told *{said[where]}*."
+    other = (
+        button("Tell me in the thread", f"{SETTINGS}_thread", "-")
+        if where == "direct"
+        else button("Tell me directly", f"{SETTINGS}_direct", "-")
+    )
+    return Message(text.replace("*", ""), [section(text), *actions(other)])
 
 
 def greeting() -> Message:

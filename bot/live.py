@@ -91,6 +91,8 @@ class Live:
         self._poster = poster
         self._pace = pace
         self._local = settings.proxy_domain.endswith(".localhost")
+        self._expected: dict[str, timedelta | None] = {}
+        """By template: how long a start of it takes as a rule."""
         self._following: set[Posted] = set()
         self._told: dict[tuple[str, int], None] = {}
 
@@ -98,11 +100,18 @@ class Live:
         """A pod with its addresses."""
         return Shown(pod, self._services.pods.urls(pod), self._local, self._services.now())
 
+    async def expect(self, pod: Pod) -> None:
+        """Learn how long its start takes as a rule, for what is rendered from now on."""
+        with suppress(Unavailable):
+            template = pod.spec.template
+            self._expected[template] = await self._services.costs.expected(pod.workspace, template)
+
     def render(self, update: Update, by: str) -> Message:
         """The one message of an operation, at any moment of it."""
         match update.pod.status:
             case Status.PROVISIONING | Status.STARTING:
-                return starting(self.look(update.pod), update.progress, self._services.now(), by)
+                rule = self._expected.get(update.pod.spec.template)
+                return starting(self.look(update.pod), update.progress, self._services.now(), by, rule)
             case Status.STOPPING | Status.TERMINATING:
                 return changed(self.look(update.pod), by)
             case _:

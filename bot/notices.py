@@ -11,11 +11,14 @@ from bot import letters
 from bot.blocks import Message
 from bot.homes import Homes
 from bot.live import Live
+from bot.mail import Mail
+from bot.places import Places
 from bot.post import GONE, UNREACHABLE, Posted, Poster, refusal
 from bot.standing import Standing
 from bot.tasks import report
 from bot.views import card, plain, problem
 from bot.words import code, escape
+from bot.zones import Zones, morning
 from core.errors import PodError
 from core.model import Cause, Event, Pod, Status
 from core.service import Services
@@ -49,11 +52,24 @@ _SETTLING = frozenset({"pod.warning_withdrawn", "pod.kept", "pod.running", *_END
 class Notices:
     """Reads the events from a saved cursor: after a crash the last one may be told twice, and none is left out."""
 
-    def __init__(self, services: Services, poster: Poster, live: Live, standing: Standing, homes: Homes) -> None:
+    def __init__(
+        self,
+        services: Services,
+        poster: Poster,
+        live: Live,
+        standing: Standing,
+        places: Places,
+        mail: Mail,
+        zones: Zones,
+        homes: Homes,
+    ) -> None:
         self._services = services
         self._poster = poster
         self._live = live
         self._standing = standing
+        self._places = places
+        self._mail = mail
+        self._zones = zones
         self._homes = homes
         self._between = asyncio.Event()
         """Nothing is being sent just now."""
@@ -102,6 +118,8 @@ class Notices:
 
     async def _tell(self, event: Event) -> None:
         pod = await self._services.pods.of_event(event)
+        if event.kind == "pod.stop_failed":
+            await self._mail.report(problem(_reason(event)))
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
             return
@@ -112,9 +130,11 @@ class Notices:
         elif event.kind in _SETTLING:
             await self._settle(user, pod, event)
         elif event.kind == "pod.woken":
-            await self._poster.direct(user, letters.woken(pod))
+            await self._mail.send(user, pod, letters.woken(pod))
         elif event.kind == "pod.stop_failed":
-            await self._poster.direct(user, problem(_reason(event)))
+            await self._mail.send(user, pod, problem(_reason(event)))
+        if event.kind == "pod.terminated":
+            await self._places.forget(pod.id)
 
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:
         """A new message, for an edit would ring no bell; not when it has been overtaken already."""
@@ -127,20 +147,28 @@ class Notices:
         former = await self._standing.get(pod.id)
         if former is not None:
             await self._edit(former, plain(f"{code(pod.name)}: see the newer message."))
-        posted = await self._poster.direct(user, self._question(pod, event))
-        await self._standing.put(pod.id, posted, event.seq)
+        below = await self._places.ended(pod.id) if event.kind == "pod.forget_proposed" else None
+        posted = await self._mail.send(user, pod, await self._question(user, pod, event), below)
+        if posted is not None:
+            await self._standing.put(pod.id, posted, event.seq)
         return None
 
-    def _question(self, pod: Pod, event: Event) -> Message:
+    async def _question(self, user: str, pod: Pod, event: Event) -> Message:
         match event.kind:
             case "pod.idle_warning":
                 deadline = datetime.fromisoformat(str(event.data["deadline"]))
                 action, final = str(event.data["action"]), bool(event.data["by_lifetime"])
-                return letters.warning(self._live.look(pod), _reason(event), deadline, action, final=final)
+                overnight = await self._morning(user)
+                return letters.warning(self._live.look(pod), _reason(event), deadline, action, overnight, final=final)
             case "pod.idle_notice":
-                return letters.idle_notice(self._live.look(pod), _reason(event))
+                return letters.idle_notice(self._live.look(pod), _reason(event), await self._morning(user))
             case _:
                 return letters.forget(pod, datetime.fromisoformat(str(event.data["since"])), event.data["volume"])
+
+    async def _morning(self, user: str) -> letters.Morning | None:
+        now = self._services.now()
+        zone = await self._zones.of(user, now)
+        return morning(zone, now) if zone is not None else None
 
     async def _settle(self, user: str, pod: Pod, event: Event) -> None:
         """Into the message that stands; where none does, a new one, if it is worth it."""
@@ -148,9 +176,11 @@ class Notices:
         if message is None:
             return
         standing = await self._standing.get(pod.id)
-        edited = standing is not None and await self._edit(standing, message)
-        if not edited and await self._worth_telling(pod, event):
-            await self._poster.direct(user, message)
+        told = standing if standing is not None and await self._edit(standing, message) else None
+        if told is None and await self._worth_telling(pod, event):
+            told = await self._mail.send(user, pod, message)
+        if told is not None and event.kind == "pod.exited":
+            await self._places.end(pod.id, told)
         await self._standing.settle(pod.id)
 
     def _outcome(self, pod: Pod, event: Event) -> Message | None:

@@ -1,7 +1,7 @@
 """Speaking to Slack: messages that stay and can be edited, and answers that only the asker sees."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
@@ -24,6 +24,7 @@ quiet = logging.getLogger("podkeeper.slack.sdk")
 """For the libraries: below WARNING they print whole payloads, and a command may hold a password after --env."""
 quiet.setLevel(logging.WARNING)
 
+_BLOCKS = "invalid_blocks"
 UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 """Slack could not be reached at all."""
 OUTSIDE = frozenset(
@@ -40,6 +41,9 @@ OUTSIDE = frozenset(
 """Refusals that mean: not in this channel, whatever is tried."""
 GONE = OUTSIDE | {"message_not_found", "cant_update_message", "edit_window_closed"}
 """Refusals that mean: this message cannot be edited, whatever is tried."""
+
+NOBODY = frozenset({"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot", "is_inactive"})
+"""Refusals that mean: this person cannot be written to, whatever is tried."""
 
 
 def client(token: str, base_url: str) -> AsyncWebClient:
@@ -65,9 +69,11 @@ class Posted:
 
     channel: str
     ts: str
+    thread: str = field(default="", compare=False)
+    """The ts of the message below which it is; empty: it is in no thread."""
 
     def __str__(self) -> str:
-        return f"{self.channel} {self.ts}"
+        return f"{self.channel} {self.ts} {self.thread}".rstrip()
 
     @property
     def direct(self) -> bool:
@@ -77,8 +83,8 @@ class Posted:
     @classmethod
     def of(cls, noted: str) -> Self:
         """From its `str`."""
-        channel, _, ts = noted.partition(" ")
-        return cls(channel=channel, ts=ts)
+        channel, ts, thread = (*noted.split(" "), "", "")[:3]
+        return cls(channel=channel, ts=ts, thread=thread)
 
 
 class Reply:
@@ -91,28 +97,39 @@ class Reply:
 
     async def say(self, message: Message) -> None:
         """An ephemeral message; by direct message when the URL takes no more."""
-        if not await self._send({**message.arguments(), "response_type": "ephemeral", "replace_original": False}):
-            await self._direct.direct(self._user, message)
+        await self._answer(message, replace=False)
 
     async def replace(self, message: Message) -> None:
         """Put this in place of the message that was clicked."""
-        if not await self._send({**message.arguments(), "response_type": "ephemeral", "replace_original": True}):
-            await self._direct.direct(self._user, message)
+        await self._answer(message, replace=True)
 
     async def remove(self) -> None:
         """Take the clicked message away."""
         await self._send({"delete_original": True})
 
-    async def _send(self, body: dict[str, Any]) -> bool:
-        """False when Slack did not take it: it answers 404 after half an hour or five posts, and nothing raises."""
+    async def _answer(self, message: Message, *, replace: bool) -> None:
+        how = {"response_type": "ephemeral", "replace_original": replace}
+        simpler = message.simpler()
+        refused = await self._send({**message.arguments(), **how})
+        if refused == _BLOCKS and simpler is not None:
+            refused = await self._send({**simpler.arguments(), **how})
+        if refused is not None:
+            await self._direct.direct(self._user, message)
+
+    async def _send(self, body: dict[str, Any]) -> str | None:
+        """What Slack says to it; None when it took it.
+
+        It answers 404 after half an hour or five posts, and nothing raises.
+        """
         if self._url is None:
-            return False
+            return "there is no address"
         handlers = [AsyncConnectionErrorRetryHandler(), *_retries()]
         webhook = AsyncWebhookClient(self._url, timeout=15, logger=quiet, retry_handlers=handlers)
         response = await webhook.send_dict(body)
         if response.status_code != 200:
             log.warning("Slack did not take an answer (%d %s)", response.status_code, str(response.body)[:100])
-        return response.status_code == 200
+            return str(response.body)[:100] or str(response.status_code)
+        return None
 
 
 class Poster:
@@ -123,12 +140,20 @@ class Poster:
         self.me = ""
         """The bot's own user id, once known."""
 
-    async def say(self, channel: str, message: Message) -> Posted:
-        """Post it. SlackApiError when Slack refuses."""
-        answer = await self._web.chat_postMessage(
-            channel=channel, unfurl_links=False, unfurl_media=False, **message.arguments()
-        )
-        return Posted(channel=str(answer["channel"]), ts=str(answer["ts"]))
+    async def say(self, channel: str, message: Message, below: Posted | None = None) -> Posted:
+        """Post it, in the thread of `below` if that is given. SlackApiError when Slack refuses."""
+        how: dict[str, Any] = {"channel": channel, "unfurl_links": False, "unfurl_media": False}
+        thread = "" if below is None else below.thread or below.ts
+        if thread:
+            how["thread_ts"] = thread
+        simpler = message.simpler()
+        try:
+            answer = await self._web.chat_postMessage(**how, **message.arguments())
+        except SlackApiError as error:
+            if refusal(error) != _BLOCKS or simpler is None:
+                raise
+            answer = await self._web.chat_postMessage(**how, **simpler.arguments())
+        return Posted(channel=str(answer["channel"]), ts=str(answer["ts"]), thread=thread)
 
     async def edit(self, posted: Posted, message: Message) -> None:
         """Put `message` in its place. SlackApiError when Slack refuses."""
@@ -138,6 +163,17 @@ class Poster:
         """Post it to one person. SlackApiError when Slack refuses."""
         opened: Any = await self._web.conversations_open(users=user)
         return await self.say(str(opened["channel"]["id"]), message)
+
+    async def upload(self, user: str, name: str, text: str, title: str) -> None:
+        """Send a text file to one person. SlackApiError when Slack refuses; SlackRequestError when it gets lost."""
+        opened: Any = await self._web.conversations_open(users=user)
+        channel = str(opened["channel"]["id"])
+        await self._web.files_upload_v2(channel=channel, filename=name, content=text.encode(), title=title)
+
+    async def zone(self, user: str) -> str:
+        """The name of somebody's time zone, empty for one who has none. SlackApiError when Slack refuses."""
+        answer: Any = await self._web.users_info(user=user)
+        return str(answer["user"].get("tz") or "")
 
     async def open_view(self, trigger: str, view: Block) -> None:
         """Show a modal to whoever has just typed or clicked. SlackApiError when Slack refuses."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
@@ -24,25 +24,37 @@ _MEND = {
 }
 
 
+CONNECTIONS = 2
+"""Slack renews each every few hours, and hands each envelope to one that stands: with two there is no gap."""
+
+
 class SocketMode:
-    """Keeps one connection; Bolt's own client takes over once it stands, reconnecting by itself."""
+    """Keeps the connections; Bolt's own client takes over once one stands, reconnecting by itself."""
 
     def __init__(self, app: AsyncApp, app_token: str, api_url: str) -> None:
         self._app = app
         self._token = app_token
         self._api_url = api_url
         self.trouble: str | None = "not connected yet"
-        """Why there is no connection; None while there is one."""
+        """Why there is no connection; None once there was one."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connected, or trying: waits for the first attempt only, `PATIENCE` seconds at most, and never fails."""
+        async with AsyncExitStack() as stack:
+            for number in range(CONNECTIONS):
+                await stack.enter_async_context(self._connection(number))
+            yield
+
+    @asynccontextmanager
+    async def _connection(self, number: int) -> AsyncIterator[None]:
         web = client(self._token, self._api_url)
         handler = AsyncSocketModeHandler(self._app, self._token, logger=quiet, web_client=web)
         tried = asyncio.Event()
-        connecting = asyncio.create_task(self._connect(handler, tried), name="slack: connecting")
+        connecting = asyncio.create_task(self._connect(handler, tried), name=f"slack: connecting {number}")
         try:
-            await tried.wait()
+            if number == 0:
+                await tried.wait()
             yield
         finally:
             connecting.cancel()
@@ -61,12 +73,13 @@ class SocketMode:
                 log.info("connected to Slack by Socket Mode")
                 return
             except SlackApiError as error:
-                self.trouble = _MEND.get(refusal(error), f"Slack says {refusal(error)}")
+                trouble = _MEND.get(refusal(error), f"Slack says {refusal(error)}")
             except UNREACHABLE as error:
-                self.trouble = f"Slack does not answer ({type(error).__name__})"
+                trouble = f"Slack does not answer ({type(error).__name__})"
             finally:
                 tried.set()
-            log.warning("no connection to Slack: %s. Trying again in %d s.", self.trouble, delay)
+            self.trouble = self.trouble and trouble
+            log.warning("no connection to Slack: %s. Trying again in %d s.", trouble, delay)
             await asyncio.sleep(delay)
             delay = min(60.0, delay * 2)
 

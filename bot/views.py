@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.blocks import Block, Message, actions, button, context, section
 from bot.words import code, escape, fence, moment
 from core.model import Action, Cause, IdleAction, Pod, Progress, Stage, Status
 from core.service import PortUrl
-from core.units import format_bytes, format_duration
+from core.units import format_bytes, format_duration, format_money, rough
 
 STOP = "pod_stop"
 START_AGAIN = "pod_start_again"
@@ -68,10 +68,13 @@ class Shown:
         return [(port, url) for port, url in self.addresses if url.startswith("http")]
 
 
-def starting(shown: Shown, progress: Progress | None, now: datetime, by: str) -> Message:
-    """A start under way: its steps done, current and next."""
+def starting(
+    shown: Shown, progress: Progress | None, now: datetime, by: str, expected: timedelta | None = None
+) -> Message:
+    """A start under way: its steps done, current and next. `expected`: how long it takes as a rule."""
     pod = shown.pod
     since = format_duration(now - (pod.started_at or pod.created_at))
+    rule = f", as a rule {rough(expected)}" if expected is not None and expected >= timedelta(seconds=1) else ""
     current = progress.stage if progress is not None else Stage.PULL
     lines: list[str] = []
     said = _STEPS[current]
@@ -83,10 +86,10 @@ def starting(shown: Shown, progress: Progress | None, now: datetime, by: str) ->
             lines.append(f"▸ *{name}*{_how_far(progress)}")
         else:
             lines.append(f"○ {name}")
-    head = f"*{code(pod.name)} is starting* · {escape(pod.spec.template)} · {since}"
+    head = f"*{code(pod.name)} is starting* · {escape(pod.spec.template)} · {since}{rule}"
     stop = [stop_button(pod, "Cancel")] if Action.STOP in pod.actions else []
     return Message(
-        f"{code(pod.name)} is starting ({said}), {since} so far.",
+        f"{code(pod.name)} is starting ({said}), {since} so far{rule}.",
         [section("\n".join([head, *lines])), _by(by), *actions(*stop)],
     )
 
@@ -122,7 +125,7 @@ def card(shown: Shown, by: str = "") -> Message:
 def _running(shown: Shown, by: str) -> Message:
     pod = shown.pod
     rule = idle_rule(pod)
-    cost = f" · costs {pod.spec.price_per_hour:g} per hour" if pod.spec.price_per_hour else ""
+    cost = f" · costs {format_money(pod.spec.price_per_hour)} per hour" if pod.spec.price_per_hour else ""
     where = "\n".join(escape(url) for _, url in shown.addresses) or "It has no address."
     blocks = [section(f"*{code(pod.name)} is running* · {escape(pod.spec.template)}\n{where}")]
     blocks.append(context(" · ".join(filter(None, [f"{rule}{cost}", shown.kept]))))

@@ -71,7 +71,11 @@ def moment(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC>"
 
 
-def fence(text: str, limit: int = 2800) -> str:
+FENCE = 2800
+"""Characters that a code block holds."""
+
+
+def fence(text: str, limit: int = FENCE) -> str:
     """Lines in a code block; of what is too long the end is kept, for that is where the trouble is."""
     clean = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
     safe = escape(clean.replace("```", "ˋˋˋ"))

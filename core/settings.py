@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     slack_bot_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
     slack_app_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
     slack_signing_secret: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"))
+    slack_admin_channel: str | None = Field(
+        default=None, pattern=r"^[CG][A-Z0-9]{2,30}$", validation_alias=AliasChoices("SLACK_ADMIN_CHANNEL")
+    )
     slack_api_url: str = Field(default="https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"))
 
     @model_validator(mode="after")

@@ -240,6 +240,12 @@ class FakeEngine(Engine):
                 container.end(137 if out_of_memory else code, out_of_memory=out_of_memory)
                 self._tell(pod_id)
 
+    def say(self, pod_id: str, *lines: str) -> None:
+        """The pod prints these."""
+        for made in self._containers.values():
+            if made.order.pod.id == pod_id and made.running:
+                made.lines += lines
+
     def vanish(self, pod_id: str) -> None:
         """Somebody removes the pod's container behind our back."""
         self._remove(pod_id)

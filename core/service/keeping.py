@@ -17,6 +17,7 @@ from core.units import parse_duration
 from core.witness import Witness
 
 LONGEST = timedelta(days=30)
+_TOO_LONG = "keep: at most 30d at a time. For a pod that never stops, start it with --idle 0."
 OFTEN = timedelta(seconds=1)
 """A pod that says so more often than this costs no more writes."""
 _KEEPABLE = {Status.PROVISIONING, Status.STARTING, Status.RUNNING}
@@ -51,8 +52,17 @@ class Keeping:
         pod = await self._pods.may(caller, reference, Action.KEEP)
         length = parse_duration(duration, "keep", "no longer")
         if length > LONGEST:
-            raise InvalidInput("keep: at most 30d at a time. For a pod that never stops, start it with --idle 0.")
+            raise InvalidInput(_TOO_LONG)
         return await self._keep(caller, pod, self._now() + length if length else None)
+
+    async def keep_until(self, caller: Caller, reference: str, until: datetime) -> Pod:
+        """As `keep`, until a time. InvalidInput for one that is past, or more than 30 days away."""
+        pod = await self._pods.may(caller, reference, Action.KEEP)
+        if until <= self._now():
+            raise InvalidInput(f"keep: that time is past. Keep {pod.name} for so long from now, for example 2h.")
+        if until - self._now() > LONGEST:
+            raise InvalidInput(_TOO_LONG)
+        return await self._keep(caller, pod, until)
 
     @whole
     async def _keep(self, caller: Caller, pod: Pod, until: datetime | None) -> Pod:

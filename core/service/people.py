@@ -15,6 +15,8 @@ WORKSPACE = "default"
 class People:
     """Identities of people."""
 
+    workspace = WORKSPACE
+
     def __init__(self, store: Store, settings: Settings, now: Callable[[], datetime]) -> None:
         self._store = store
         self._settings = settings

@@ -1,6 +1,7 @@
 """PodService, the one door: start, stop, resume, restart, terminate, get, list, logs, watch."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -28,6 +29,10 @@ _OF_ONE_RUN = (
     *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
     *("keep_until", "kept_by", "warned_at", "proposed_at"),
 )
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
+"""In the name of a variable: it holds a secret."""
+_SHORTEST_SECRET = 6
+"""Characters; what is shorter stands for too much else in a log."""
 MOST_LOG = 256_000
 """A pod may print lines of any length, and whoever shows them works on them in one go."""
 
@@ -148,17 +153,19 @@ class PodService:
         owner = None if everyone and caller.role is Role.ADMIN else caller.person
         return await self._store.pods(workspace=caller.workspace, owner=owner, status=None if ended else LIVE)
 
-    async def logs(self, caller: Caller, reference: str, tail: int = 100) -> str:
+    async def logs(self, caller: Caller, reference: str, tail: int = 100, *, aloud: bool = False) -> str:
         """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left.
 
-        The token that lets its owner in, which many programs print, is left out for anybody else.
+        The values of its secrets, which many programs print, are left out for anybody but its owner: the token that
+        lets its owner in, and variables whose names say that they hold one. `aloud`: for its owner, too, since
+        others may read along.
         """
         if not 1 <= tail <= 5000:
             raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
         pod = await self.get(caller, reference)
         text = await self._engine.logs(pod, tail)
-        for token in () if caller.person == pod.owner else _tokens(pod).values():
-            text = text.replace(token, "…")
+        for secret in () if caller.person == pod.owner and not aloud else _secrets(pod):
+            text = text.replace(secret, "…")
         return text[-MOST_LOG:]
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
@@ -213,6 +220,10 @@ class PodService:
     async def first_time(self, key: str) -> bool:
         """True once for each key within a day: for deliveries that may come twice."""
         return await self._store.first_time(key, self._now())
+
+    async def may_repeat(self, key: str) -> None:
+        """What came with this key came to nothing: it may come again."""
+        await self._store.forget_once(key)
 
     async def of_event(self, event: Event) -> Pod | None:
         """The pod that an event is about."""
@@ -326,6 +337,12 @@ class PodService:
 def new_id() -> str:
     """14 lowercase letters and digits, unguessable: an address is open to whoever knows it."""
     return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+
+
+def _secrets(pod: Pod) -> list[str]:
+    """Values that do not belong into a log, the longest first: one may hold another."""
+    named = {value for name, value in pod.spec.env.items() if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET}
+    return sorted(named | set(_tokens(pod).values()), key=len, reverse=True)
 
 
 def _tokens(pod: Pod) -> Mapping[str, str]:

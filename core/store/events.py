@@ -65,8 +65,18 @@ class Events(Topic):
     @whole
     async def first_time(self, key: str, now: datetime) -> bool:
         """True for the first caller with this key, in whatever process, within a day."""
-        digest = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
-        put = self._db.insert(once).values(digest=digest, at=now).on_conflict_do_nothing()
+        put = self._db.insert(once).values(digest=_digest(key), at=now).on_conflict_do_nothing()
         async with self._db.write() as conn:
             await conn.execute(once.delete().where(once.c.at < now - ONCE))
             return (await conn.execute(put.returning(once.c.digest))).one_or_none() is not None
+
+    @whole
+    async def forget_once(self, key: str) -> None:
+        """As if nobody had come with this key."""
+        async with self._db.write() as conn:
+            await conn.execute(once.delete().where(once.c.digest == _digest(key)))
+
+
+def _digest(key: str) -> str:
+    """Keys come from outside and may be of any length."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()

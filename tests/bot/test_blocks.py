@@ -8,13 +8,15 @@ from itertools import chain
 
 import pytest
 
-from bot import letters, lists, views
+from bot import bills, letters, lists, views
 from bot.blocks import Block, Message
+from bot.digest import digest
 from bot.form import start_form
-from bot.home import home, unwelcome
+from bot.home import Others, home, unwelcome
 from bot.words import clip, code, escape, fence
 from core.model import (
     BusyAbove,
+    Cause,
     GpuRequest,
     IdleRule,
     Ignore,
@@ -22,16 +24,19 @@ from core.model import (
     PodSpec,
     PortModel,
     Progress,
+    Run,
     Stage,
     Status,
     Template,
     Volume,
     Wake,
 )
-from core.service import PortUrl, StartRequest, Why
+from core.service import Bill, PortUrl, StartRequest, Why
+from core.service.costs import bill as make_bill
 from tests.slack_double.blockcheck import check_message, check_view
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 NASTY = ["`a`*b*_c_ <!channel> & <@U1>", "اختبار", "x" * 63, "🚀", "a\nb"]
 REASONS = [None, "", "stopped by <!here>", "It failed.\nLast lines:\n" + "<>&`" * 900, "y" * 5000]
 
@@ -72,8 +77,9 @@ def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
     """What the owner of this pod may be told."""
     for action in ("stop", "terminate"):
         for final in (False, True):
-            yield letters.warning(one, reason, NOW, action, final=final)
-    yield letters.idle_notice(one, reason)
+            for morning in (None, ("tomorrow 9:00", NOW)):
+                yield letters.warning(one, reason, NOW, action, morning, final=final).to("<@UANA>")
+    yield letters.idle_notice(one, reason, None)
     for volume in (None, 20 << 30):
         yield letters.forget(one.pod, NOW, volume)
     for until in (None, NOW):
@@ -97,13 +103,17 @@ def every_message() -> Iterator[Message]:
                     yield views.card(one, by)
                     yield views.changed(one, by)
                     yield letters.notice(one, reason or "no reason", "has failed")
+                    ended = {"started_at": NOW, "ready_at": NOW, "ended_at": NOW + 3 * HOUR, "cause": Cause.IDLE}
+                    idle = views.Shown(one.pod.model_copy(update=ended), one.urls, True, NOW)
+                    yield letters.notice(idle, reason or "no reason", "was stopped")
                     yield views.ask_terminate(one)
                     yield lists.details(one, NOW, {"<!here>": "`<&>"})
                     yield from every_letter(one, reason or "no reason")
     for stage in Stage:
         for fraction in (None, 0.0, 0.555, 1.0, 7.0):
             progress = Progress(pod_id="x", run=1, stage=stage, message="<&>" * 300, fraction=fraction)
-            yield views.starting(shown(pod(Status.STARTING)), progress, NOW + timedelta(hours=99), by)
+            for expected in (None, timedelta(), timedelta(hours=30)):
+                yield views.starting(shown(pod(Status.STARTING)), progress, NOW + 99 * HOUR, by, expected)
     yield views.starting(shown(pod(Status.PROVISIONING, full=False)), None, NOW - timedelta(hours=1), by)
     for count in (0, 1, 19, 20, 21, 200):
         for everyone in (True, False):
@@ -117,7 +127,8 @@ def every_message() -> Iterator[Message]:
             )
             yield lists.templates([base] * count if base else [])
     for text in ("", "\n", "hello", "```" * 2000, "<&>" * 5000, "\x1b[31mred\x00"):
-        yield lists.logs(pod(Status.RUNNING), text, 100)
+        for sent in (None, True, False):
+            yield lists.logs(pod(Status.RUNNING), text, 100, sent)
         yield views.problem(text.strip() or "x")
     for count in (0, 1, 200):
         who = {"workspace": "w", "owner": "p", "owner_name": "<!here>", "created_at": NOW}
@@ -126,6 +137,29 @@ def every_message() -> Iterator[Message]:
     for verb in ("", *lists.VERBS):
         yield lists.help_on(verb)
     yield lists.greeting()
+    yield lists.settings("direct")
+    yield lists.settings("thread")
+    for bill in every_bill():
+        yield digest(bill, NOW.date())
+        for everyone in (True, False):
+            yield bills.month(bill, everyone=everyone)
+
+
+def every_bill() -> Iterator[Bill]:
+    """Of short and long times, and of none to many runs, with and without prices."""
+    for days in (1, 20, 21, 24, 31):
+        since = datetime(2026, 10, 1, tzinfo=UTC)
+        for count in (0, 1, 21, 200):
+            for price in (None, 0.0004, 1234.5):
+                runs = [
+                    Run(
+                        pod_id=f"{n:0>14}", run=1, name=f"{'n' * 60}{n}", owner="p1", owner_name=NASTY[n % 5],
+                        template="t" * 63, price_per_hour=price, started_at=since + n * HOUR,
+                        ended_at=since + 2 * n * HOUR if n % 3 else None, cause=Cause.IDLE if n % 3 else None,
+                    )
+                    for n in range(count)
+                ]  # fmt: skip
+                yield make_bill(runs, since, since + timedelta(days=days))
 
 
 def every_view() -> Iterator[Block]:
@@ -140,6 +174,11 @@ def every_view() -> Iterator[Block]:
                 for s in some
             ]
             yield home(kept, [None] * count, NOW)
+            for unfolded in (True, False):
+                for chart in (True, False):
+                    yield home(some, [NOW] * count, NOW, None, Others(some, unfolded), chart=chart)
+    for bill in every_bill():
+        yield home([], [], NOW, bill)
     yield unwelcome("<!here> " * 1000)
     for count in (1, 9, 101):
         names = [f"{'t' * (k % 60)}{k}" for k in range(count)]
@@ -166,17 +205,24 @@ def test_all_views_are_valid() -> None:
 
 def test_all_of_them_are_valid_and_carry_their_text() -> None:
     for message in every_message():
-        arguments = message.arguments()
-        assert check_message(arguments["blocks"]) == [], arguments
-        assert arguments["text"].strip()
-        assert len(arguments["text"]) <= 4000
-        assert arguments["blocks"]
+        for way in filter(None, [message, message.simpler()]):
+            arguments = way.arguments()
+            assert check_message(arguments["blocks"]) == [], arguments
+            assert arguments["text"].strip()
+            assert len(arguments["text"]) <= 4000
+            assert arguments["blocks"]
+        kinds = {block["type"] for block in message.blocks}
+        if kinds & {"table", "data_visualization"}:
+            simpler = message.simpler()
+            assert simpler is not None
+            assert not {"table", "data_visualization"} & {block["type"] for block in simpler.blocks}
 
 
 def test_nothing_that_comes_from_people_can_mention_anybody() -> None:
-    for made in chain((message.arguments() for message in every_message()), every_view()):
+    said = chain.from_iterable(filter(None, [message, message.simpler()]) for message in every_message())
+    for made in chain((message.arguments() for message in said), every_view()):
         everything = re.sub(r"'accessibility_label': (['\"]).*?\1[,}]", "", str(made))
-        everything = re.sub(r"'type': 'plain_text', 'text': (['\"]).*?\1[,}]", "", everything)
+        everything = re.sub(r"'type': '(?:plain_text|raw_text)', 'text': (['\"]).*?\1[,}]", "", everything)
         assert "<!channel>" not in everything
         assert "<!here>" not in everything
         assert "<@U1>" not in everything

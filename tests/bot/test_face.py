@@ -106,11 +106,36 @@ async def test_a_slack_that_is_away_delays_nothing_and_is_found_when_it_is_back(
     assert "no connection to Slack" in caplog.text
 
 
-async def test_a_refreshed_connection_loses_nothing(quick: Stage) -> None:
-    first = quick.slack.sockets.connected[-1]
-    await quick.slack.sockets.disconnect()
-    await quick.slack.until(lambda: quick.slack.sockets.connected and quick.slack.sockets.connected[-1] is not first)
+async def test_refreshed_connections_lose_nothing(quick: Stage) -> None:
+    """Slack renews one after the other; all the while somebody types, and each command is acknowledged once."""
+    sockets = quick.slack.sockets
+    await quick.slack.until(lambda: len(sockets.connected) == 2)
+
+    async def keep_typing() -> int:
+        typed = 0
+        while not renewed.is_set():
+            assert (await quick.slack.command(ANA, GENERAL, "/pod", "help")).ok
+            typed += 1
+        return typed
+
+    renewed = asyncio.Event()
+    typing = asyncio.create_task(keep_typing())
+    for _ in range(20):
+        await sockets.disconnect(only=sockets.connected[0])
+        await quick.slack.until(lambda: len(sockets.connected) == 2)
+    renewed.set()
+    typed = await typing
+    assert typed > 5
+    await quick.slack.until(lambda: len(quick.slack.ephemerals(ANA)) == typed)
+
+
+async def test_a_connection_that_is_refused_for_good_is_not_needed_while_another_stands(quick: Stage) -> None:
+    sockets = quick.slack.sockets
+    await quick.slack.until(lambda: len(sockets.connected) == 2)
+    quick.slack.app_token = "xapp-changed"
+    await sockets.disconnect(only=sockets.connected[0])
     assert "/pod start" in (await quick.told("help")).text
+    quick.slack.app_token = "xapp-double"
 
 
 async def test_forged_old_oversized_and_broken_requests_reach_nothing(tmp_path: Path, slack: SlackDouble) -> None:

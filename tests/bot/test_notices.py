@@ -148,10 +148,11 @@ async def test_a_visitor_who_starts_a_pod_is_told_of_in_one_line(quick: Stage) -
 
 async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted_without_a_yes(stage: Stage) -> None:
     await stage.started("start hello --name demo --volume 2g")
-    await stage.idle()
+    ended = await stage.idle()
     now = stage.home.clock.forward(days=15)
     assert await stage.home.house.reaper.propose(now, timedelta(days=14))
-    [_, asked] = await stage.slack.until(lambda: len(stage.slack.directs(ANA)) == 2 and stage.slack.directs(ANA))
+    [asked] = await stage.slack.until(lambda: stage.slack.replies(ended))
+    assert asked.text.startswith(f"<@{ANA}> "), "or nothing rings"
     assert "`demo` has been stopped since <!date^" in asked.text
     assert "Delete it with its volume disk (2g at `/workspace`)? That frees 2g." in asked.screen
     assert asked.buttons == ["Delete…", "Keep it", "Start again"]
@@ -167,9 +168,9 @@ async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted
 
 async def test_a_no_to_the_deletion_leaves_all_as_it_is(quick: Stage) -> None:
     await quick.started("start hello --name demo")
-    await quick.idle()
+    ended = await quick.idle()
     await quick.home.house.reaper.propose(quick.home.clock.forward(days=15), timedelta(days=14))
-    [_, asked] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+    [asked] = await quick.slack.until(lambda: quick.slack.replies(ended))
     assert "frees its name and its address" in asked.text
     await quick.slack.click(BOB, asked, "pod_forget_not")
     [said] = await quick.slack.until(lambda: quick.slack.ephemerals(BOB))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -28,7 +29,7 @@ async def test_a_warning_says_when_and_why_and_the_stop_is_told_in_the_same_mess
     assert f"`demo` will be stopped at <!date^{int(deadline)}^{{time}}|14:31 UTC>" in warning.text
     assert "nobody used it for 26m (its limit is 30m)." in warning.screen
     assert "its volume disk (1g) is kept" in warning.screen
-    assert warning.buttons == ["Keep 1 h", "Keep 8 h", "Stop now", "Why?"]
+    assert warning.buttons == ["Keep 1 h", "Keep until tomorrow 9:00", "Stop now", "Why?"]
     stage.home.clock.forward(minutes=5)
     await stage.home.tick()
     await stage.shows(warning, "was stopped")
@@ -39,12 +40,14 @@ async def test_a_warning_says_when_and_why_and_the_stop_is_told_in_the_same_mess
 async def test_a_keep_button_changes_the_message_and_the_pod_is_left_alone(stage: Stage) -> None:
     await stage.started("start hello --name demo")
     warning = await stage.warned()
-    ack = await stage.slack.click(ANA, warning, "pod_keep_8h")
+    tomorrow = datetime(2026, 11, 25, 9, tzinfo=UTC)
+    ack = await stage.slack.click(ANA, warning, f"pod_keep_until_{int(tomorrow.timestamp())}")
     await stage.slack.again(ack)
     await stage.shows(warning, "`demo` is kept until")
+    assert (await stage.only_pod()).keep_until == tomorrow
     assert f"By <@{ANA}>" in warning.screen
     assert warning.buttons == []
-    stage.home.clock.forward(hours=7)
+    stage.home.clock.forward(hours=18)
     await stage.home.tick()
     assert (await stage.only_pod()).status is Status.RUNNING
     assert stage.slack.directs(ANA) == [warning]
@@ -191,7 +194,7 @@ async def test_a_pod_on_a_network_volume_is_terminated_and_made_anew_on_the_same
     warning = await stage.warned()
     assert "`demo` will be terminated at" in warning.text
     assert f"The network volume `{old.spec.network_volume}` stays, and its data is safe." in warning.screen
-    assert warning.buttons == ["Keep 1 h", "Keep 8 h", "Terminate…", "Why?"]
+    assert warning.buttons == ["Keep 1 h", "Keep until tomorrow 9:00", "Terminate…", "Why?"]
     stage.home.clock.forward(minutes=5)
     await stage.home.tick()
     await stage.shows(warning, "`demo` was terminated")
@@ -236,9 +239,9 @@ async def test_a_rule_that_only_tells_is_told_once_and_the_pod_runs_on(tmp_path:
         [told] = await slack.until(lambda: slack.directs(ANA))
         assert "`demo` is idle" in told.text
         assert "Its rule says only to tell you, so it runs on." in told.screen
-        assert told.buttons == ["Stop now", "Keep 8 h", "Why?"]
+        assert told.buttons == ["Stop now", "Keep until tomorrow 9:00", "Why?"]
         assert (await stage.only_pod()).status is Status.RUNNING
-        await slack.click(ANA, told, "pod_keep_8h")
+        await slack.click(ANA, told, next(e["action_id"] for e in told.elements if "until" in e["action_id"]))
         await stage.shows(told, "is kept until")
         assert slack.directs(ANA) == [told]
 

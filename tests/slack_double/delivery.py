@@ -127,7 +127,8 @@ class Sockets:
                 if message.type is WSMsgType.TEXT:
                     self._acknowledged(json.loads(message.data))
         finally:
-            self.connected.remove(socket)
+            if socket in self.connected:
+                self.connected.remove(socket)
             self.workspace.ring()
         return socket
 
@@ -151,9 +152,10 @@ class Sockets:
         finally:
             del self._waiting[envelope]
 
-    async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Tell the app to come again, as Slack does every few hours."""
-        for socket in list(self.connected):
+    async def disconnect(self, reason: str = "refresh_requested", only: web.WebSocketResponse | None = None) -> None:
+        """Tell the app to come again, as Slack does every few hours with each; nothing more comes on that socket."""
+        for socket in [only] if only is not None else list(self.connected):
+            self.connected.remove(socket)
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "double"}})
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ class SlackDouble(Workspace):
         self.sockets = Sockets(self)
         self.http: SignedHttp | None = None
         self._hooks = Hooks(self)
-        self._web = WebApi(self, self.sockets.ticket, burst)
+        self._web = WebApi(self, self.sockets.ticket, lambda: self.base, burst)
         self._runner: web.AppRunner | None = None
         self.base = ""
 
@@ -46,6 +46,7 @@ class SlackDouble(Workspace):
         app = web.Application(client_max_size=8 * 1024**2)
         app.router.add_route("*", "/api/{method}", self._web.handle)
         app.router.add_post("/hooks/{token}", self._hooks.handle)
+        app.router.add_post("/upload/{id}", self._web.take_file)
         app.router.add_get("/link", self.sockets.handle)
         self._runner = web.AppRunner(app, shutdown_timeout=1)
         await self._runner.setup()
@@ -132,8 +133,13 @@ class SlackDouble(Workspace):
         return ack
 
     def messages(self, channel: str) -> list[Post]:
-        """What everybody in a channel sees."""
-        return [p for p in self.posts if p.channel == channel and p.only_for is None and not p.deleted]
+        """What everybody in a channel sees, threads aside."""
+        seen = [p for p in self.posts if p.channel == channel and p.only_for is None and not p.deleted]
+        return [p for p in seen if p.thread is None]
+
+    def replies(self, post: Post) -> list[Post]:
+        """The thread of a message."""
+        return [p for p in self.posts if p.thread == post.ts and p.channel == post.channel and not p.deleted]
 
     def directs(self, user: str) -> list[Post]:
         """What the bot wrote to somebody directly."""

@@ -45,6 +45,8 @@ class Hooks:
             self._w.complaints.append("missing_text_in_message (response_url)")
         if not text and not blocks:
             return "no_text"
+        if any(block.get("type") in self._w.refused_blocks for block in blocks or []):
+            return "invalid_blocks"
         if blocks and (problems := check_message(blocks)):
             self._w.complaints.append(f"invalid_blocks (response_url): {problems}")
             return "invalid_blocks"

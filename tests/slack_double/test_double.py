@@ -17,6 +17,15 @@ BUTTON = {"type": "button", "action_id": "a", "text": {"type": "plain_text", "te
 ACTIONS = {"type": "actions", "elements": [BUTTON]}
 
 
+TABLE = {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}
+
+
+def chart(categories: list[str], labels: list[str], series: int = 1) -> dict[str, Any]:
+    data = [{"label": label, "value": 1} for label in labels]
+    made = {"type": "bar", "series": [{"name": "s", "data": data}] * series, "axis_config": {"categories": categories}}
+    return {"type": "data_visualization", "title": "T", "chart": made}
+
+
 def text(words: str, kind: str = "mrkdwn") -> dict[str, Any]:
     return {"type": "section", "text": {"type": kind, "text": words}}
 
@@ -72,7 +81,10 @@ async def test_channels_and_messages_that_are_not_there_are_refused(slack: Slack
     theirs = slack.store("C1", "U1", "mine", [])
     assert (await call(slack, "chat.update", channel="C1", ts=theirs.ts, text="x"))["error"] == "cant_update_message"
     assert (await call(slack, "conversations.open", users="U9"))["error"] == "user_not_found"
+    slack.scopes.discard("users:read")
     assert (await call(slack, "users.info", user="U1"))["error"] == "missing_scope"
+    slack.deactivated.add("U1")
+    assert (await call(slack, "conversations.open", users="U1"))["error"] == "user_disabled"
     assert (await call(slack, "chat.postMessage", channel="C1"))["error"] == "no_text"
     refused = await call(slack, "chat.postEphemeral", channel="C1", user="U9", text="x")
     assert refused["error"] == "user_not_in_channel"
@@ -124,6 +136,11 @@ async def test_a_burst_is_answered_with_429_until_some_time_has_passed(slack: Sl
         [{"type": "context", "elements": [{"type": "mrkdwn", "text": "x"}] * 11}],
         [{**text("x"), "block_id": "same"}, {**text("y"), "block_id": "same"}],
         [text("x" * 2900)] * 5,
+        [TABLE] * 2,
+        [chart(["a", "b"], ["a"])],
+        [chart(["a", "a"], ["a", "a"])],
+        [chart(["a"], ["a"], series=2)],
+        [chart(["a"], ["a"])] * 3,
     ],
 )
 async def test_blocks_that_slack_refuses_are_refused(slack: SlackDouble, blocks: list[Any]) -> None:
@@ -135,7 +152,7 @@ async def test_blocks_that_slack_refuses_are_refused(slack: SlackDouble, blocks:
 
 
 def test_blocks_that_slack_takes_are_taken() -> None:
-    assert check_message([text("x" * 3000), ACTIONS, {"type": "divider"}]) == []
+    assert check_message([text("x" * 3000), ACTIONS, {"type": "divider"}, TABLE, chart(["a"], ["a"])]) == []
     assert check_view({"type": "home", "blocks": [text("x")]}) == []
     assert check_view({"type": "modal", "blocks": []})
 
@@ -303,3 +320,37 @@ async def test_until_fails_with_what_was_seen(slack: SlackDouble) -> None:
     slack.store("C1", slack.bot, "the last words", [])
     with pytest.raises(AssertionError, match="the last words"):
         await slack.until(lambda: False, timeout=0.1)
+
+
+async def test_an_answer_in_a_thread_needs_a_message_to_answer_and_is_not_in_the_channel(slack: SlackDouble) -> None:
+    parent = await call(slack, "chat.postMessage", channel="C1", text="parent")
+    for ts, expected in (("1.2", "cannot_reply_to_message"), (parent["ts"], None)):
+        answer = await call(slack, "chat.postMessage", channel="C1", text="below", thread_ts=ts)
+        assert answer.get("error") == expected
+    [post] = slack.messages("C1")
+    assert [reply.text for reply in slack.replies(post)] == ["below"]
+    assert (await call(slack, "chat.delete", channel="C1", ts=parent["ts"]))["ok"]
+    refused = await call(slack, "chat.postMessage", channel="C1", text="below", thread_ts=parent["ts"])
+    assert refused["error"] == "cannot_reply_to_message"
+
+
+async def test_a_file_is_announced_sent_and_shared(slack: SlackDouble) -> None:
+    announced = await call(slack, "files.getUploadURLExternal", filename="log.txt", length=5)
+    share: dict[str, Any] = {"files": [{"id": announced["file_id"], "title": "Log"}], "channel_id": "C1"}
+    assert (await call(slack, "files.completeUploadExternal", **share))["error"] == "file_not_found"
+    async with aiohttp.ClientSession() as session:
+        for content, status in ((b"too long", 400), (b"lines", 200)):
+            async with session.post(announced["upload_url"], data=content) as answer:
+                assert answer.status == status
+    assert (await call(slack, "files.completeUploadExternal", **share, initial_comment="here"))["ok"]
+    [post] = slack.messages("C1")
+    assert [(file.name, file.title, file.content) for file in post.files] == [("log.txt", "Log", b"lines")]
+    slack.scopes.discard("files:write")
+    refused = await call(slack, "files.getUploadURLExternal", filename="log.txt", length=5)
+    assert (refused["error"], refused["needed"]) == ("missing_scope", "files:write")
+
+
+async def test_blocks_that_a_workspace_does_not_take_yet_are_refused_without_a_complaint(slack: SlackDouble) -> None:
+    slack.refused_blocks.add("divider")
+    refused = await call(slack, "chat.postMessage", channel="C1", text="x", blocks=[{"type": "divider"}])
+    assert (refused["error"], slack.complaints) == ("invalid_blocks", [])

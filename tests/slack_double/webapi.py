@@ -7,20 +7,23 @@ from typing import Any
 from aiohttp import web
 
 from tests.slack_double.blockcheck import check_message, check_view
-from tests.slack_double.workspace import Channel, Post, Refused, View, Workspace
+from tests.slack_double.workspace import Channel, File, Post, Refused, View, Workspace
 
 Args = dict[str, Any]
-_NEEDS = {"chat.": "chat:write", "conversations.open": "im:write", "users.info": "users:read"}
+_NEEDS = {"chat.": "chat:write", "conversations.open": "im:write", "users.info": "users:read", "files.": "files:write"}
 TRIGGER_SECONDS = 3.0
-_LISTS = ("blocks", "view", "users")
+_LISTS = ("blocks", "view", "users", "files")
 
 
 class WebApi:
     """`POST /api/{method}`."""
 
-    def __init__(self, workspace: Workspace, open_socket: Callable[[], str], burst: int) -> None:
-        """`burst`: how many posts to one channel are taken at once before it is one a second."""
+    def __init__(
+        self, workspace: Workspace, open_socket: Callable[[], str], base: Callable[[], str], burst: int
+    ) -> None:
+        """`base`: where files are uploaded. `burst`: posts to one channel at once before it is one a second."""
         self._w = workspace
+        self._base = base
         self._open_socket = open_socket
         self._burst = burst
         self._exchanged: set[str] = set()
@@ -33,6 +36,8 @@ class WebApi:
             "chat.postEphemeral": self._post_ephemeral,
             "conversations.open": self._open,
             "users.info": self._user,
+            "files.getUploadURLExternal": self._upload_url,
+            "files.completeUploadExternal": self._upload_done,
             "views.open": self._open_view,
             "views.publish": self._publish,
             "apps.connections.open": lambda args: {"url": self._open_socket()},
@@ -94,8 +99,9 @@ class WebApi:
         channel = self._channel(str(args.get("channel", "")), open_user=True)
         self._may_write(channel)
         text, blocks = self._content(args)
+        thread = self._thread(channel, args)
         self._limit(f"post {channel.id}", self._burst, 1)
-        post = self._w.store(channel.id, self._w.bot, text, blocks or [])
+        post = self._w.store(channel.id, self._w.bot, text, blocks or [], thread=thread)
         return {"channel": channel.id, "ts": post.ts, "message": self._shown(post)}
 
     def _update(self, args: Args) -> dict[str, Any]:
@@ -133,6 +139,8 @@ class WebApi:
             raise Refused("users_list_not_supplied")
         if any(user not in self._w.users for user in wanted):
             raise Refused("user_not_found")
+        if self._w.deactivated.intersection(wanted):
+            raise Refused("user_disabled")
         return {"channel": {"id": self._w.direct(wanted[0])}}
 
     def _user(self, args: Args) -> dict[str, Any]:
@@ -140,7 +148,40 @@ class WebApi:
         if user not in self._w.users:
             raise Refused("user_not_found")
         name = self._w.users[user]
-        return {"user": {"id": user, "team_id": self._w.team, "name": name, "real_name": name, "deleted": False}}
+        known = {"id": user, "team_id": self._w.team, "name": name, "real_name": name}
+        gone = user in self._w.deactivated
+        return {"user": {**known, "deleted": gone, **({} if gone else {"tz": self._w.zones.get(user, "Etc/UTC")})}}
+
+    def _upload_url(self, args: Args) -> dict[str, Any]:
+        name, length = str(args.get("filename", "")), int(args.get("length") or 0)
+        if not name or length <= 0:
+            raise Refused("invalid_arguments")
+        file = File(f"F{self._w.next():03}", name, length)
+        self._w.files[file.id] = file
+        return {"upload_url": f"{self._base()}/upload/{file.id}", "file_id": file.id}
+
+    async def take_file(self, request: web.Request) -> web.Response:
+        """`POST /upload/{id}`: the bytes, of just the length that was announced."""
+        file, content = self._w.files.get(request.match_info["id"]), await request.read()
+        if file is None or len(content) != file.length:
+            return web.Response(status=400, text="length does not match")
+        file.content = content
+        return web.Response(text=f"OK - {len(content)}")
+
+    def _upload_done(self, args: Args) -> dict[str, Any]:
+        channel = self._channel(str(args.get("channel_id", "")), open_user=False)
+        self._may_write(channel)
+        shared: list[File] = []
+        for said in args.get("files") or []:
+            file = self._w.files.get(said["id"])
+            if file is None or not file.content:
+                raise Refused("file_not_found")
+            file.title = said.get("title") or file.name
+            shared.append(file)
+        thread = self._thread(channel, args)
+        self._w.store(channel.id, self._w.bot, str(args.get("initial_comment") or ""), [], thread=thread).files = shared
+        self._w.ring()
+        return {"files": [{"id": file.id, "title": file.title} for file in shared]}
 
     def _open_view(self, args: Args) -> dict[str, Any]:
         """A trigger is good once, for three seconds."""
@@ -189,6 +230,9 @@ class WebApi:
             self._w.complaints.append("missing_text_in_message")
         if len(text) > 40_000:
             raise Refused("msg_too_long")
+        refused = [block["type"] for block in blocks or [] if block.get("type") in self._w.refused_blocks]
+        if refused:
+            raise Refused("invalid_blocks", errors=[f"unsupported type: {kind}" for kind in refused])
         problems = check_message(blocks) if blocks else []
         if problems:
             self._w.complaints.append(f"invalid_blocks: {problems}")
@@ -205,6 +249,15 @@ class WebApi:
         if open_user and wanted in self._w.users:
             return self._w.channels[self._w.direct(wanted)]
         raise Refused("channel_not_found")
+
+    def _thread(self, channel: Channel, args: Args) -> str | None:
+        wanted = args.get("thread_ts")
+        if not wanted:
+            return None
+        parents = [post for post in self._w.posts if post.channel == channel.id and post.ts == wanted]
+        if not parents or parents[0].deleted or parents[0].only_for is not None:
+            raise Refused("cannot_reply_to_message")
+        return parents[0].thread or parents[0].ts
 
     def _may_write(self, channel: Channel) -> None:
         if channel.archived:

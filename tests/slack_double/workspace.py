@@ -43,6 +43,17 @@ class Screen:
 
 
 @dataclass
+class File:
+    """Something that was uploaded."""
+
+    id: str
+    name: str
+    length: int
+    content: bytes = b""
+    title: str = ""
+
+
+@dataclass
 class View(Screen):
     """A modal, or somebody's home tab."""
 
@@ -70,6 +81,9 @@ class Post(Screen):
     edits: list[tuple[float, str]] = field(default_factory=list)
     """When it was edited, and the text before."""
     deleted: bool = False
+    thread: str | None = None
+    """The ts of the message below which it was written."""
+    files: list["File"] = field(default_factory=list)
 
     @property
     def screen(self) -> str:
@@ -114,8 +128,12 @@ class Workspace:
     def __init__(self) -> None:
         self.team, self.domain, self.app, self.bot, self.bot_id = "T1", "double", "A1", "UBOT", "B1"
         self.bot_token, self.app_token, self.signing_secret = "xoxb-double", "xapp-double", "shhh-double"
-        self.scopes = {"commands", "chat:write", "im:write"}
+        self.scopes = {"commands", "chat:write", "im:write", "users:read", "files:write"}
         self.users: dict[str, str] = {self.bot: "podkeeper"}
+        self.zones: dict[str, str] = {}
+        """User -> time zone; UTC for whom it says nothing."""
+        self.deactivated: set[str] = set()
+        self.files: dict[str, File] = {}
         self.channels: dict[str, Channel] = {}
         self.posts: list[Post] = []
         self.hooks: dict[str, Hook] = {}
@@ -130,6 +148,8 @@ class Workspace:
         self.complaints: list[str] = []
         """What real Slack would only warn of, and what no test should leave behind."""
         self.failures: list[tuple[str, Refused]] = []
+        self.refused_blocks: set[str] = set()
+        """Types of blocks that this workspace does not take yet."""
         self.offset = 0.0
         self._counter = count(1)
         self._waiting: set[asyncio.Event] = set()
@@ -168,11 +188,19 @@ class Workspace:
         self.channels[made.id] = made
         return made.id
 
-    def store(self, channel: str, author: str, text: str, blocks: list[Any], only_for: str | None = None) -> Post:
+    def store(
+        self,
+        channel: str,
+        author: str,
+        text: str,
+        blocks: list[Any],
+        only_for: str | None = None,
+        thread: str | None = None,
+    ) -> Post:
         """Keep a new message."""
         at = self.now()
         ts = f"{int(at)}.{self.next():06}"
-        post = Post(channel, ts, author, text, self.named(blocks), only_for, at)
+        post = Post(channel, ts, author, text, self.named(blocks), only_for, at, thread=thread)
         self.posts.append(post)
         self.ring()
         return post

@@ -1,0 +1,163 @@
+"""Where owners and admins are told: directly or in the thread, and what becomes of it when somebody is not there."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from core.model import Status
+from tests.bot.conftest import ANA, BOB, EVE, GENERAL, PRIVATE, Stage, staged
+from tests.slack_double import Post, SlackDouble
+
+ADMINS = "CADMINS"
+
+
+async def in_thread(stage: Stage) -> Post:
+    """The message of a start whose owner wants to be told below it."""
+    assert "in the thread" in (await stage.told("settings --notices thread")).text
+    return await stage.started("start hello --name demo")
+
+
+async def warned(stage: Stage, start: Post) -> Post:
+    """Let 26 of 30 minutes pass, and wait for the warning below that message."""
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    return (await stage.slack.until(lambda: stage.slack.replies(start), what="for a warning in the thread"))[-1]
+
+
+async def test_the_settings_are_shown_changed_by_a_button_and_kept_over_a_restart(stage: Stage) -> None:
+    shown = await stage.told("settings")
+    assert "by direct message" in shown.text
+    assert shown.buttons == ["Tell me in the thread"]
+    await stage.slack.click(ANA, shown, "pod_settings_thread")
+    await stage.shows(shown, "in the thread")
+    assert shown.buttons == ["Tell me directly"]
+    await stage.restart()
+    assert "in the thread" in (await stage.told("settings")).text
+    assert "by direct message" in (await stage.told("settings", user=BOB)).text
+    assert "by direct message" in (await stage.told("settings --notices direct")).text
+
+
+async def test_a_warning_in_the_thread_rings_for_its_owner_and_becomes_what_happened(stage: Stage) -> None:
+    start = await in_thread(stage)
+    warning = await warned(stage, start)
+    assert warning.text.startswith(f"<@{ANA}> `demo` will be stopped")
+    assert warning.screen.startswith(f"<@{ANA}> ")
+    await stage.slack.click(BOB, warning, "pod_stop")
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(BOB))
+    assert "demo belongs to ana" in said.text
+    stage.home.clock.forward(minutes=5)
+    await stage.home.tick()
+    await stage.shows(warning, "was stopped")
+    assert stage.slack.directs(ANA) == []
+    # The proposal to delete comes into the same thread, not into one below the reply.
+    await stage.home.house.reaper.propose(stage.home.clock.forward(days=15), stage.home.house.settings.forget_after)
+    [_, asked] = await stage.slack.until(lambda: len(stage.slack.replies(start)) == 2 and stage.slack.replies(start))
+    assert "has been stopped since" in asked.text
+    sent = [args["thread_ts"] for method, args in stage.slack.calls if args.get("thread_ts")]
+    assert sent == [start.ts, start.ts]
+
+
+@pytest.mark.parametrize("trouble", ["deleted", "archived", "thrown out"])
+async def test_where_the_thread_is_no_more_the_owner_is_told_directly(quick: Stage, trouble: str) -> None:
+    start = await in_thread(quick)
+    if trouble == "deleted":
+        start.deleted = True
+    elif trouble == "archived":
+        quick.slack.channels[GENERAL].archived = True
+    else:
+        quick.slack.channels[GENERAL].members.discard(quick.slack.bot)
+    quick.home.clock.forward(minutes=26)
+    await quick.home.tick()
+    [warning] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    assert warning.text.startswith("`demo` will be stopped")
+
+
+async def test_a_start_in_a_channel_without_the_bot_has_no_thread_but_a_direct_message(quick: Stage) -> None:
+    await quick.told("settings --notices thread")
+    await quick.pod("start hello --name demo", channel=PRIVATE)
+    await quick.slack.until(lambda: any("is running" in post.text for post in quick.slack.directs(ANA)))
+    quick.home.clock.forward(minutes=26)
+    await quick.home.tick()
+    [_, warning] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+    assert "will be stopped" in warning.text
+
+
+SETTINGS = {"admins": frozenset({EVE}), "slack_admin_channel": ADMINS}
+
+
+async def test_an_owner_who_has_left_is_told_of_to_the_admins_who_can_act(tmp_path: Path, slack: SlackDouble) -> None:
+    slack.channel(ADMINS, "admins")
+    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
+        await stage.started("start hello --name demo")
+        slack.deactivated.add(ANA)
+        stage.home.clock.forward(minutes=26)
+        await stage.home.tick()
+        [told] = await slack.until(lambda: slack.messages(ADMINS))
+        assert "`demo` will be stopped" in told.text
+        assert "ana, the owner of `demo`, is not in Slack any more" in told.screen
+        await slack.click(EVE, told, "pod_keep_1h")
+        await stage.shows(told, "is kept until")
+        assert (await stage.only_pod()).status is Status.RUNNING
+
+
+async def test_a_stop_that_fails_is_told_to_the_admins_too(tmp_path: Path, slack: SlackDouble) -> None:
+    slack.channel(ADMINS, "admins")
+    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
+        await stage.started("start hello --name demo")
+        stage.home.engine.stop_fails = True
+        stage.home.clock.forward(minutes=31)
+        await stage.home.house.reaper.tick(stage.home.clock())
+        stage.home.clock.forward(minutes=5)
+        await stage.home.house.reaper.tick(stage.home.clock())
+        [told] = await slack.until(lambda: slack.messages(ADMINS))
+        assert told.text.startswith("Could not stop demo")
+        stage.home.engine.stop_fails = False
+
+
+async def test_an_admin_channel_that_cannot_be_written_to_is_logged_and_stops_nothing(
+    tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.channel(ADMINS, "admins", bot=False)
+    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
+        await stage.home.started(await stage.home.member("UGONE"), name="gone")
+        await stage.started("start hello --name demo")
+        assert "`demo`" in (await stage.idle()).text
+    assert "SLACK_ADMIN_CHANNEL takes no message: Slack says not_in_channel; invite the bot" in caplog.text
+
+
+PRICED = """
+name: priced
+description: Costs something.
+image: busybox:stable
+ports: ["8080/http"]
+price_per_hour: 2
+"""
+
+
+async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_path: Path, slack: SlackDouble) -> None:
+    slack.channel(ADMINS, "admins")
+    slack.zones[EVE] = "Asia/Tokyo"
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "priced.yaml").write_text(PRICED)
+    given = {**SETTINGS, "templates_dir": tmp_path / "templates"}
+    async with staged("socket", tmp_path / "data", slack, **given) as stage:  # it is 23:00 in Tokyo
+        await stage.started("start priced --name demo")
+        while not await stage.home.house.services.notes.all("slack", "digest"):
+            await asyncio.sleep(0.01)
+        await stage.idle()  # 23:31
+        stage.home.clock.forward(hours=8)  # 7:31
+        await stage.restart()
+        assert slack.messages(ADMINS) == []
+        stage.home.clock.forward(hours=2)
+        [told] = await slack.until(lambda: slack.messages(ADMINS), timeout=20)
+        assert told.text.startswith(
+            "Pods on Tuesday, 24 November: 31m of pods, $1.03; about $0.97 saved by 29m of rest"
+        )
+        assert "Stopped because nobody used it: 1" in told.text
+        assert "`demo` of ana · ran 31m · $2.00 per hour" in told.text
+        await stage.restart()
+        stage.home.clock.forward(hours=3)
+        before = len(slack.calls)
+        await slack.until(lambda: any(method == "users.info" for method, _ in slack.calls[before:]))
+        assert len(slack.messages(ADMINS)) == 1
