@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from core.model import Status
-from tests.bot.conftest import ANA, BOB, GENERAL, Stage, staged
+from tests.bot.conftest import ANA, BOB, EVE, GENERAL, Stage, staged
 from tests.slack_double import SlackDouble, View
 
 
@@ -98,3 +98,46 @@ async def test_a_page_that_slack_refuses_is_made_anew_at_the_next_look(quick: St
     await visited(quick)
     assert (await quick.home.pods.list(await quick.home.local(), everyone=True)) == ()
     assert Status.RUNNING not in quick.slack.homes[ANA].screen
+
+
+async def test_an_admin_unfolds_everybody_elses_pods_and_folds_them_again(stage: Stage) -> None:
+    await stage.started("start hello --name anas")
+    await stage.started("start hello --name eves", user=EVE)
+    assert "Everybody" not in (await visited(stage)).screen
+    page = await visited(stage, EVE)
+    assert "*Everybody else's pods*: 1, of which 1 runs" in page.screen
+    assert "`anas`" not in page.screen
+    await stage.slack.press(EVE, page, "pod_others_show")
+    page = await becomes(stage, "`anas` RUNNING · hello · ana · for 0s", EVE)
+    assert "`eves`" in page.screen
+    await stage.slack.press(EVE, page, "pod_others_hide")
+    await stage.slack.until(lambda: "`anas`" not in stage.slack.homes[EVE].screen)
+
+
+async def test_the_page_of_who_is_no_admin_does_not_unfold(quick: Stage) -> None:
+    await quick.started("start hello --name eves", user=EVE)
+    page = await visited(quick)
+    ack = await quick.slack.press(ANA, page, "pod_help")
+    ack.payload["actions"][0]["action_id"], ack.payload["trigger_id"] = "pod_others_show", "other"
+    published = quick.slack.published
+    assert (await quick.slack.again(ack)).ok
+    await quick.slack.until(lambda: quick.slack.published > published)
+    assert "eves" not in quick.slack.homes[ANA].screen
+
+
+async def test_the_month_is_a_chart_with_its_figures_in_words(quick: Stage) -> None:
+    await quick.started("start hello --name demo")
+    quick.home.clock.forward(hours=3)
+    page = await visited(quick)
+    assert "*Your pods in November*: 3h of pods" in page.screen
+    [chart] = [block for block in page.blocks if block["type"] == "data_visualization"]
+    assert (chart["title"], chart["chart"]["series"][0]["data"][-1]["value"]) == ("November: hours", 3)
+
+
+async def test_where_slack_takes_no_chart_the_page_comes_without(quick: Stage) -> None:
+    await quick.started("start hello --name demo")
+    quick.home.clock.forward(hours=1)
+    quick.slack.fail_next("views.publish", "invalid_arguments")
+    page = await visited(quick)
+    assert "*Your pods in November*" in page.screen
+    assert all(block["type"] != "data_visualization" for block in page.blocks)
