@@ -38,14 +38,15 @@ class Digest:
         """For ever."""
         while True:
             try:
-                await self._look()
+                await self.look()
             except PodError as error:
                 log.warning("the digest waits: %s", error)
             except Exception as error:
                 report(error, "the daily digest")
             await asyncio.sleep(self._pace)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Tell of yesterday, when it is time to."""
         now = self._services.now()
         zone: tzinfo = await self._zones.or_utc(self._admin or "", now)
         today = now.astimezone(zone)

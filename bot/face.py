@@ -39,7 +39,6 @@ log = logging.getLogger("podkeeper.slack")
 MAX_BODY = 1_000_000
 """Bytes of one request from Slack; theirs stay far below."""
 
-_CHANNEL = re.compile(r"[CDGU][A-Z0-9]{2,30}")
 _FOREIGN = "This Podkeeper belongs to another Slack workspace. Nothing was done."
 
 
@@ -183,9 +182,7 @@ class SlackFace:
             await ack(response_action="errors", errors={"template": _FOREIGN})
             return
         user, view = body.get("user") or {}, body.get("view") or {}
-        place = str(view.get("private_metadata") or "")
-        if not _CHANNEL.fullmatch(place):
-            place = user.get("id")
+        place = str(view.get("private_metadata") or "") or user.get("id")
         who = self._who(body, user.get("id"), user.get("username") or user.get("name"), place)
         wrong, starting = await self._forms.submit(who, view)
         if wrong:

@@ -100,6 +100,7 @@ def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str]) ->
         *([f"network volume {code(pod.spec.network_volume)}"] if pod.spec.network_volume else []),
         *([f"ports {', '.join(str(port) for port in pod.spec.ports)}"] if pod.spec.ports else []),
         f"owner {escape(pod.owner_name)}",
+        *_took(one),
     ]
     lines = [" · ".join(facts), " · ".join(_rules(pod, stops_at)), *_ignored(pod)]
     lines += [f"{code(name)}: {code(value)} (only its owner sees this)" for name, value in tokens.items()]
@@ -107,6 +108,15 @@ def details(one: Shown, stops_at: datetime | None, tokens: Mapping[str, str]) ->
     buttons = [element for block in base.blocks[at:] for element in block["elements"]]
     blocks: list[Block] = [*base.blocks[:at], *map(context, lines), *actions(*buttons, like_button(pod))]
     return Message("\n".join([base.text, *lines]), blocks)
+
+
+def _took(one: Shown) -> list[str]:
+    """What its present run took so far."""
+    pod, now = one.pod, one.now
+    if pod.status is not Status.RUNNING or now is None:
+        return []
+    cost = pod.cost(now)
+    return [f"runs for {rough(now - (pod.started_at or pod.created_at))}", *([format_money(cost)] if cost else [])]
 
 
 def _rules(pod: Pod, stops_at: datetime | None) -> list[str]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.gateway.process import find_envoy, short_version, version
-from scripts.bench import acks, lists, proxies, routes, starts, ticks, wakes
+from scripts.bench import acks, homes, lists, proxies, routes, starts, ticks, wakes, weight
 from scripts.bench.figures import Section
 from tests.parts import docker
 
@@ -25,7 +25,9 @@ GROUPS: dict[str, Callable[[], Awaitable[list[Section]]]] = {
     "routes": lambda: routes.measure(200),
     "proxies": lambda: proxies.measure(6),
     "ticks": lambda: ticks.measure(),
-    "acks": lambda: acks.measure(200),
+    "acks": lambda: acks.measure(200, 10),
+    "homes": lambda: homes.measure(20),
+    "weight": lambda: weight.measure(1000),
     "lists": lambda: lists.measure(200),
 }
 _TEXT = """# Benchmarks

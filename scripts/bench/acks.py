@@ -1,86 +1,34 @@
-"""The bench's acks: a slash command to its ack, over the Slack double, against a Bolt app that only acks."""
-
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
-from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
-from starlette.applications import Starlette
-from starlette.routing import Route
+"""The bench's acks: slash commands to their acks, alone and many at once, against a Bolt app that only acks."""
 
 from scripts.bench.figures import Row, Samples, Section
-from scripts.bench.serve import served
-from tests.bot.conftest import ANA, GENERAL, populate, staged
-from tests.slack_double import SlackDouble
+from scripts.bench.workspaces import WAYS, Workspace, bare, ours
 
-LIMIT = 100.0
-"""Milliseconds; Slack waits 3,000, and a person notices 100."""
+MANY = 50
+LIMITS = {1: {90: 100.0}, MANY: {99: 3000.0}}
+"""Milliseconds. A person notices 100; Slack waits 3,000, then it tells the person that the app did not answer."""
 _NOTE = """
-Over our double of Slack, so without the way to Slack and back. The baseline is a Bolt app whose only handler
-acknowledges.
+From the moment at which Slack sends the command to the acknowledgement, over our double of Slack, so without the way to
+Slack and back; the app is in a process of its own. 50 at once are sent in one go, and ours answers all of them while
+it still acknowledges the others. The baseline is a Bolt app whose only listener acknowledges, asked in the same way; a
+ratio of 1 means that ours adds nothing. Of a command alone, 10 ms are the pause in which Bolt waits for its listener.
 """
-_WAYS = {"socket": "Socket Mode", "http": "signed HTTP"}
 
 
-async def measure(times: int) -> list[Section]:
-    """Both ways; ours and the empty app take turns, each with a double of its own."""
+async def measure(alone: int, together: int) -> list[Section]:
+    """Both ways; ours and the bare app take turns, each with a double of its own."""
     rows: list[Row] = []
-    for way, name in _WAYS.items():
-        async with _ours(way) as ours, _empty(way) as empty:
-            await _ask(ours, answers=True)  # the first of each is not counted
-            await _ask(empty, answers=False)
-            pairs = [(await _ask(ours, answers=True), await _ask(empty, answers=False)) for _ in range(times)]
-        measured = Samples.of_seconds(f"`/pod list` to its acknowledgement, {name}", [pair[0] for pair in pairs])
-        baseline = Samples.of_seconds("a Bolt app that only acknowledges", [pair[1] for pair in pairs])
-        rows.append(Row(measured, baseline, limits={90: LIMIT}))
+    for way in WAYS:
+        async with ours(way) as measured, bare(way) as baseline:
+            rows.append(await _compare(way, measured, baseline, 1, alone))
+            rows.append(await _compare(way, measured, baseline, MANY, together))
     return [Section.of_rows("Slash command", rows, _NOTE)]
 
 
-async def _ask(slack: SlackDouble, *, answers: bool) -> float:
-    """Seconds. Waits for the answer too, where one comes, so that its work is not left over for the next one."""
-    before = len(slack.ephemerals(ANA))
-    ack = await slack.command(ANA, GENERAL, "/pod", "list")
-    assert ack.ok, ack.error
-    if answers:
-        await slack.until(lambda: len(slack.ephemerals(ANA)) > before)
-    return ack.seconds
-
-
-@asynccontextmanager
-async def _double() -> AsyncIterator[SlackDouble]:
-    async with SlackDouble(burst=20) as slack:
-        populate(slack)
-        yield slack
-
-
-@asynccontextmanager
-async def _ours(way: str) -> AsyncIterator[SlackDouble]:
-    with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
-        async with _double() as slack, staged(way, Path(folder), slack):
-            yield slack
-
-
-@asynccontextmanager
-async def _empty(way: str) -> AsyncIterator[SlackDouble]:
-    async with _double() as slack, AsyncExitStack() as stack:
-        web = AsyncWebClient(slack.bot_token, base_url=slack.api_url)
-        app = AsyncApp(client=web, signing_secret=slack.signing_secret)
-        app.command("/pod")(_only_ack)
-        if way == "socket":
-            socket_web = AsyncWebClient(slack.app_token, base_url=slack.api_url)
-            handler = AsyncSocketModeHandler(app, slack.app_token, web_client=socket_web)
-            await handler.connect_async()
-            stack.push_async_callback(handler.close_async)
-        else:
-            route = Route("/slack/events", AsyncSlackRequestHandler(app).handle, methods=["POST"])
-            url = await stack.enter_async_context(served(Starlette(routes=[route])))
-            slack.deliver_to(f"{url}/slack/events")
-        yield slack
-
-
-async def _only_ack(ack: AsyncAck) -> None:
-    await ack()
+async def _compare(way: str, measured: Workspace, baseline: Workspace, count: int, rounds: int) -> Row:
+    for workspace in (measured, baseline):  # the first of each is not counted
+        await workspace.ask(count)
+    pairs = [(await measured.ask(count), await baseline.ask(count)) for _ in range(rounds)]
+    name = f"`/pod list` to its acknowledgement, {way}, {'alone' if count == 1 else f'{count} at once'}"
+    found = Samples.of_seconds(name, [seconds for pair in pairs for seconds in pair[0]])
+    base = Samples.of_seconds("a Bolt app that only acknowledges", [seconds for pair in pairs for seconds in pair[1]])
+    return Row(found, base, limits=LIMITS[count])

@@ -56,6 +56,9 @@ async def test_a_warning_and_a_stop_say_what_it_cost_and_what_is_saved(tmp_path:
     async with staged("socket", tmp_path / "data", slack, **with_prices(tmp_path)) as stage:
         post = await stage.started("start priced --name demo")
         assert "costs $2.00 per hour" in post.screen
+        stage.home.clock.forward(minutes=15)
+        assert "owner ana · runs for 15m · $0.50" in (await stage.told("show demo")).screen
+        stage.home.clock.forward(minutes=-15)
         warning = await stage.warned()
         assert "It has run for 26m and cost $0.87 so far." in warning.screen
         stage.home.clock.forward(minutes=5)

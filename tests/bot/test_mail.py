@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.digest import Digest
+from bot.mail import Mail
+from bot.places import Places
+from bot.post import Poster, client
+from bot.zones import Zones
 from core.model import Status
 from tests.bot.conftest import ANA, BOB, EVE, GENERAL, PRIVATE, Stage, staged
 from tests.slack_double import Post, SlackDouble
@@ -30,7 +35,7 @@ async def test_the_settings_are_shown_changed_by_a_button_and_kept_over_a_restar
     assert "by direct message" in shown.text
     assert shown.buttons == ["Tell me in the thread"]
     await stage.slack.click(ANA, shown, "pod_settings_thread")
-    await stage.shows(shown, "in the thread")
+    await stage.shows(shown, "in the thread of the message")
     assert shown.buttons == ["Tell me directly"]
     await stage.restart()
     assert "in the thread" in (await stage.told("settings")).text
@@ -140,24 +145,39 @@ async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_p
     slack.zones[EVE] = "Asia/Tokyo"
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "priced.yaml").write_text(PRICED)
-    given = {**SETTINGS, "templates_dir": tmp_path / "templates"}
-    async with staged("socket", tmp_path / "data", slack, **given) as stage:  # it is 23:00 in Tokyo
-        await stage.started("start priced --name demo")
-        while not await stage.home.house.services.notes.all("slack", "digest"):
-            await asyncio.sleep(0.01)
+    async with staged("socket", tmp_path / "data", slack, templates_dir=tmp_path / "templates") as stage:
+        clock, services, web = stage.home.clock, stage.home.house.services, client(slack.bot_token, slack.api_url)
+        mail = Mail(Poster(web), Places(services.notes), ADMINS)
+
+        async def told() -> list[str]:
+            """As after a restart: nothing is known but what was noted."""
+            await Digest(services, mail, Zones(Poster(web)), EVE, 1).look()
+            return [post.text for post in slack.messages(ADMINS)]
+
+        await stage.started("start priced --name demo")  # at 23:00 in Tokyo
+        assert await told() == []
         await stage.idle()  # 23:31
-        stage.home.clock.forward(hours=8)  # 7:31
-        await stage.restart()
-        assert slack.messages(ADMINS) == []
-        stage.home.clock.forward(hours=2)
-        [told] = await slack.until(lambda: slack.messages(ADMINS), timeout=20)
-        assert told.text.startswith(
-            "Pods on Tuesday, 24 November: 31m of pods, $1.03; about $0.97 saved by 29m of rest"
-        )
-        assert "Stopped because nobody used it: 1" in told.text
-        assert "`demo` of ana · ran 31m · $2.00 per hour" in told.text
-        await stage.restart()
-        stage.home.clock.forward(hours=3)
-        before = len(slack.calls)
-        await slack.until(lambda: any(method == "users.info" for method, _ in slack.calls[before:]))
-        assert len(slack.messages(ADMINS)) == 1
+        clock.forward(hours=9, minutes=28)  # 8:59
+        assert await told() == []
+        clock.forward(minutes=1)
+        [text] = await told()
+        assert text.startswith("Pods on Tuesday, 24 November: 31m of pods, $1.03; ")
+        assert "about $0.97 saved by 29m of rest of pods that nobody used" in text
+        assert "Stopped because nobody used it: 1" in text
+        assert "`demo` of ana · ran 31m · $2.00 per hour" in text
+        clock.forward(hours=14)
+        assert await told() == [text]
+        clock.forward(days=9)  # a day without pods, and the rest is no longer counted
+        assert await told() == [text]
+
+
+async def test_the_digest_runs_beside_the_rest(tmp_path: Path, slack: SlackDouble) -> None:
+    slack.channel(ADMINS, "admins")
+    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
+        async with asyncio.timeout(10):
+            while not await stage.home.house.services.notes.all("slack", "digest"):
+                await asyncio.sleep(0.01)
+        await stage.started("start hello --name demo")
+        stage.home.clock.forward(days=1)
+        [told] = await slack.until(lambda: slack.messages(ADMINS))
+        assert "10h of pods" in told.text

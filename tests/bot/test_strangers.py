@@ -141,5 +141,5 @@ async def test_a_button_of_the_settings_changes_ones_own_only(quick: Stage) -> N
     ack = await quick.slack.click(ANA, shown, "pod_settings_thread")
     ack.payload["user"]["id"], ack.payload["trigger_id"] = EVE, "other"
     assert (await quick.slack.again(ack)).ok
-    await quick.shows(shown, "in the thread")
+    await quick.shows(shown, "in the thread of the message")
     assert "by direct message" in (await quick.told("settings", user=BOB)).text
