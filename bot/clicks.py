@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from slack_sdk.errors import SlackApiError
 
-from bot import letters, lists
+from bot import letters, lists, tokens
+from bot.answers import Answers
 from bot.blocks import Message
 from bot.forms import Forms
 from bot.grammar import WHICH_TEMPLATE
@@ -48,8 +49,9 @@ class Click:
 class Clicks:
     """What the buttons do."""
 
-    def __init__(self, operations: Operations, forms: Forms, homes: Homes) -> None:
+    def __init__(self, operations: Operations, answers: Answers, forms: Forms, homes: Homes) -> None:
         self._do = operations
+        self._answers = answers
         self._services = operations.services
         self._forms = forms
         self._homes = homes
@@ -107,15 +109,19 @@ class Clicks:
                 if not await self._forms.another(who, caller, pod, click.trigger):
                     await who.reply.say(plain(WHICH_TEMPLATE))
             case action if action == LIST:
-                await who.reply.say(await self._do.list(caller, lists.Page()))
+                await who.reply.say(await self._answers.list(caller, lists.Page()))
             case action if action.startswith(LIST):
-                await who.reply.replace(await self._do.list(caller, lists.Page.of(click.pod_id)))
+                await who.reply.replace(await self._answers.list(caller, lists.Page.of(click.pod_id)))
             case action if action == HELP:
                 await who.reply.say(lists.help_on(""))
             case action if action in (UNFOLD, FOLD):
                 self._homes.unfold(who.team, who.user, unfolded=action == UNFOLD)
             case action if action.startswith(lists.SETTINGS):
-                await who.reply.replace(await self._do.settings(who, _where(action)))
+                await who.reply.replace(await self._answers.settings(who, _where(action)))
+            case action if action == tokens.NEW:
+                await who.reply.say(await self._answers.token(caller, tokens.NAME))
+            case action if action == tokens.REVOKE:
+                await who.reply.replace(tokens.revoked(await self._services.tokens.revoke(caller, click.pod_id)))
             case action if action == letters.WHY:
                 await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), self._services.now()))
             case _:

@@ -1,6 +1,7 @@
 """`/pod`: one listener for Bolt, the verbs behind it."""
 
 from bot import letters, lists
+from bot.answers import Answers
 from bot.forms import Forms
 from bot.grammar import WHICH_TEMPLATE, Command, parse
 from bot.operations import Operations, Who
@@ -14,8 +15,9 @@ _DONE = {"start": "Started", "resume": "Started again", "restart": "Restarted", 
 class Commands:
     """Reads the line and does what it asks."""
 
-    def __init__(self, operations: Operations, forms: Forms) -> None:
+    def __init__(self, operations: Operations, answers: Answers, forms: Forms) -> None:
         self._do = operations
+        self._answers = answers
         self._services = operations.services
         self._forms = forms
 
@@ -51,7 +53,7 @@ class Commands:
                 pod = await pods.get(caller, target)
                 await reply.say(ask_terminate(self._do.live.look(pod)))
             case "list":
-                await reply.say(await self._do.list(caller, lists.Page(command.everyone, command.ended)))
+                await reply.say(await self._answers.list(caller, lists.Page(command.everyone, command.ended)))
             case "show":
                 pod = await pods.get(caller, target)
                 shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)
@@ -68,11 +70,13 @@ class Commands:
                 pod = await self._services.ports.unexpose(caller, target, command.detail)
                 await self._ports(who, pod, "unexposed", command.detail)
             case "logs":
-                await reply.say(await self._do.logs(who, caller, target, command.tail))
+                await reply.say(await self._answers.logs(who, caller, target, command.tail))
             case "cost":
-                await reply.say(await self._do.cost(who, caller, everyone=command.everyone))
+                await reply.say(await self._answers.cost(who, caller, everyone=command.everyone))
+            case "token":
+                await reply.say(await self._answers.token(caller, target))
             case "settings":
-                await reply.say(await self._do.settings(who, command.notices))
+                await reply.say(await self._answers.settings(who, command.notices))
             case "volumes":
                 await reply.say(lists.volumes(await self._services.volumes.list(caller)))
             case _:

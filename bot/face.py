@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from bot.answers import Answers
 from bot.clicks import Click, Clicks
 from bot.commands import Commands
 from bot.digest import Digest
@@ -56,11 +57,12 @@ class SlackFace:
         standing = Standing(services.notes)
         places, zones = Places(services.notes), Zones(self._poster)
         mail = Mail(self._poster, places, settings.slack_admin_channel)
-        operations = self._operations = Operations(services, self._poster, live, standing, places, zones)
+        operations = self._operations = Operations(services, self._poster, live, standing, places)
+        answers = Answers(services, self._poster, live, places, zones, settings.service_url)
         self._forms = Forms(operations)
-        self._commands = Commands(operations, self._forms)
+        self._commands = Commands(operations, answers, self._forms)
         self._homes = Homes(services, self._poster, live, zones, 2 * pace)
-        self._clicks = Clicks(operations, self._forms, self._homes)
+        self._clicks = Clicks(operations, answers, self._forms, self._homes)
         self._notices = Notices(services, self._poster, live, standing, places, mail, zones, self._homes)
         self._digest = Digest(services, mail, zones, min(settings.admins, default=None), 20 * pace)
         self._app = self._bolt()

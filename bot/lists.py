@@ -6,9 +6,9 @@ from datetime import datetime
 
 from bot.blocks import Block, Cell, Message, actions, button, context, section, table
 from bot.form import mounted
-from bot.grammar import VERBS
 from bot.home import LIST, form_button, help_button, list_button
 from bot.places import Where
+from bot.verbs import VERBS
 from bot.views import Shown, card, idle_rule, like_button
 from bot.words import FENCE, clock, code, escape, fence
 from core.model import Pod, Status, Template, Volume, Wake

@@ -5,19 +5,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from slack_sdk.errors import SlackApiError, SlackRequestError
+from slack_sdk.errors import SlackApiError
 
-from bot import bills, lists
 from bot.blocks import Message
 from bot.letters import secrets
 from bot.live import Followed, Live
-from bot.places import Places, Where
-from bot.post import UNREACHABLE, Posted, Poster, Reply, refusal
+from bot.places import Places
+from bot.post import UNREACHABLE, Posted, Poster, Reply
 from bot.standing import Standing
 from bot.tasks import report
 from bot.views import plain, problem
-from bot.words import FENCE, code
-from bot.zones import Zones
+from bot.words import code
 from core.errors import PodError, Unavailable
 from core.model import Caller, Pod, Status, Update
 from core.service import Services
@@ -45,9 +43,13 @@ class Operations:
     """The verbs that change something, each with its one message."""
 
     def __init__(
-        self, services: Services, poster: Poster, live: Live, standing: Standing, places: Places, zones: Zones
+        self,
+        services: Services,
+        poster: Poster,
+        live: Live,
+        standing: Standing,
+        places: Places,
     ) -> None:
-        self.zones = zones
         self.places = places
         self.services = services
         self.poster = poster
@@ -95,38 +97,6 @@ class Operations:
             await self.live.leave(followed)
         else:
             await self.live.follow(caller, followed, pod, plain(""))
-
-    async def list(self, caller: Caller, page: lists.Page) -> Message:
-        """Their pods, or everybody's."""
-        found = await self.services.pods.list(caller, everyone=page.everyone, ended=page.ended)
-        return lists.pods([self.live.look(pod) for pod in found], page, self.services.now())
-
-    async def settings(self, who: Who, where: Where | None) -> Message:
-        """Where they are told of their pods; from now on `where`, if that is given."""
-        if where is not None:
-            await self.places.wish(who.user, where)
-        return lists.settings(where or await self.places.wished(who.user))
-
-    async def cost(self, who: Who, caller: Caller, *, everyone: bool) -> Message:
-        """What this month took, where they are."""
-        zone = await self.zones.or_utc(who.user, self.services.now())
-        return bills.month(await self.services.costs.month(caller, zone, everyone=everyone), everyone=everyone)
-
-    async def logs(self, who: Who, caller: Caller, reference: str, tail: int) -> Message:
-        """Its last lines: in the answer, or as a file where they are too many for that."""
-        pod = await self.services.pods.get(caller, reference)
-        text = await self.services.pods.logs(caller, pod.id, tail, aloud=True)
-        if len(text) <= FENCE:
-            return lists.logs(pod, text, tail)
-        try:
-            await self.poster.upload(who.user, f"{pod.name}.log", text, f"{pod.name}: the last {tail} lines at most")
-        except SlackApiError as error:
-            log.warning("a log could not be sent as a file: Slack says %s", refusal(error))
-        except (SlackRequestError, *UNREACHABLE) as error:
-            log.warning("a log could not be sent as a file (%s)", type(error).__name__)
-        else:
-            return lists.logs(pod, text, tail, sent=True)
-        return lists.logs(pod, text, tail, sent=False)
 
     async def tell(self, who: Who, message: Message) -> None:
         """One message in the channel, of something that is done already."""

@@ -22,7 +22,7 @@ from core.model import Status
 from core.progress import Board
 from core.reaper import Reaper
 from core.reconciler import Reconciler
-from core.service import Costs, Keeping, Notes, People, PodService, Ports, Registries, Services, Volumes, Waking
+from core.service import Costs, Keeping, Notes, People, PodService, Ports, Registries, Services, Tokens, Volumes, Waking
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -241,6 +241,7 @@ def _compose(
         volumes=volumes,
         registries=Registries(store, now),
         people=People(store, settings, now),
+        tokens=Tokens(store, settings, now),
         notes=Notes(store),
         templates=catalog,
         now=now,

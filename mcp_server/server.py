@@ -1,4 +1,4 @@
-"""The MCP server: the tools on streamable HTTP, behind the local token and a guard against rebound host names."""
+"""The MCP server: the tools on streamable HTTP, behind tokens and a guard against rebound host names."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from core.service import Services
 from core.settings import Settings
 from core.units import shorten
-from mcp_server.auth import SCOPE, LocalToken
+from mcp_server.auth import SCOPE, HouseTokens
 from mcp_server.tool import HouseTool
 from mcp_server.tools_pods import PodTools
 from mcp_server.tools_stock import StockTools
@@ -40,7 +40,7 @@ class McpFace:
             AuthSettings(
                 issuer_url=issuer, resource_server_url=resource, required_scopes=[SCOPE], validate_token_resource=True
             ),
-            LocalToken(token, url),
+            HouseTokens(services, token, url),
         )
         self._app = self._server.streamable_http_app(transport_security=guard(settings))
 
@@ -62,7 +62,7 @@ def tools(services: Services) -> list[HouseTool]:
 
 
 def build(
-    services: Services, auth: AuthSettings | None = None, verifier: LocalToken | None = None
+    services: Services, auth: AuthSettings | None = None, verifier: HouseTokens | None = None
 ) -> MCPServer[dict[str, object]]:
     """The server; without `auth` for a client in this process only."""
     with _logging_untouched():

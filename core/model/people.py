@@ -1,5 +1,6 @@
 """Who acts."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from core.model.base import Frozen
@@ -10,6 +11,20 @@ class Role(StrEnum):
 
     MEMBER = "member"
     ADMIN = "admin"
+
+
+class Token(Frozen):
+    """A personal token, without its secret, which nobody knows but whoever was shown it."""
+
+    id: str
+    """8 lowercase hex digits."""
+    person: str
+    name: str
+    """What it is for, in its person's words."""
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    """When it was last used, to the minute or so."""
 
 
 class Caller(Frozen):

@@ -9,6 +9,7 @@ from core.service.pods import PodService, PortUrl
 from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.request import StartRequest
+from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
 
@@ -28,6 +29,7 @@ __all__ = [
     "Sleeper",
     "StartRequest",
     "Stride",
+    "Tokens",
     "TooOften",
     "Volumes",
     "Waking",

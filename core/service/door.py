@@ -11,6 +11,7 @@ from core.service.people import People
 from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
+from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Waking
 from core.templates import Catalog
@@ -28,6 +29,7 @@ class Services:
     volumes: Volumes
     registries: Registries
     people: People
+    tokens: Tokens
     notes: Notes
     templates: Catalog
     now: Callable[[], datetime]

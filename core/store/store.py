@@ -19,6 +19,7 @@ from core.store.registries import Registries
 from core.store.rows import Person
 from core.store.runs import Runs
 from core.store.tables import installation
+from core.store.tokens import Tokens
 from core.store.vault import Vault
 from core.store.volumes import Volumes
 from core.store.whole import whole
@@ -26,7 +27,7 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Pods, Claims, Runs, Events, Notes, Volumes, Registries):
+class Store(People, Tokens, Pods, Claims, Runs, Events, Notes, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.

@@ -170,6 +170,20 @@ identities = Table(
     PrimaryKeyConstraint("workspace", "kind", "external"),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # A hash: whoever reads the database cannot act as anybody.
+    Column("digest", Text, nullable=False),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    UniqueConstraint("digest"),
+)
+
 volumes = Table(
     "volumes",
     metadata,

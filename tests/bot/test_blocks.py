@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 
-from bot import bills, letters, lists, views
+from bot import bills, letters, lists, tokens, views
 from bot.blocks import Block, Message
 from bot.digest import digest
 from bot.form import start_form
@@ -28,6 +28,7 @@ from core.model import (
     Stage,
     Status,
     Template,
+    Token,
     Volume,
     Wake,
 )
@@ -137,6 +138,12 @@ def every_message() -> Iterator[Message]:
     for verb in ("", *lists.VERBS):
         yield lists.help_on(verb)
     yield lists.greeting()
+    stamps = dict.fromkeys(("created_at", "expires_at", "used_at"), NOW)
+    many = [Token.model_validate({"id": f"{n:08}", "person": "p1", "name": "n" * 60, **stamps}) for n in range(20)]
+    yield tokens.made(many[0], "pkp_" + "x" * 43, "https://" + "p" * 250)
+    yield tokens.revoked(many[0])
+    for count in (0, 1, 20):
+        yield tokens.listed(many[:count])
     yield lists.settings("direct")
     yield lists.settings("thread")
     for bill in every_bill():

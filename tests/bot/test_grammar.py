@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import VERBS, Command, parse
+from bot.grammar import Command, parse
+from bot.verbs import VERBS
 from core.errors import InvalidInput
 
 LINE = "start hello --name —name –cpu --env A=1 = “ ” ' &lt; &amp;amp; --memory= -x -- help logs --tail list --everyone"

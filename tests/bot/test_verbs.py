@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.grammar import VERBS
+from bot.verbs import VERBS
 from core.model import PortModel, Status
 from core.service import StartRequest
 from tests.bot.conftest import ANA, BOB, EVE, GENERAL, Stage, staged

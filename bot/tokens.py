@@ -1,0 +1,45 @@
+"""Tokens: what lets an AI assistant act as somebody; shown once, listed, revoked, and never in a channel."""
+
+from collections.abc import Sequence
+
+from bot.blocks import Message, actions, button, context, section
+from bot.words import code, escape, fence, moment
+from core.model import Token
+
+NEW = "pod_token_new"
+REVOKE = "pod_token_revoke"
+NAME = "assistant"
+"""What one is called that was made by a button."""
+
+
+def made(token: Token, secret: str, service: str) -> Message:
+    """The only time that its secret is told. `service`: where this Podkeeper answers."""
+    head = f"Your token {code(token.name)}, good until {moment(token.expires_at)}. It is shown only now:"
+    line = f'claude mcp add --transport http podkeeper {service}/mcp --header "Authorization: Bearer {secret}"'
+    how = "Whoever has it acts as you. For example, on the machine of your assistant (docs/mcp.md has others):"
+    blocks = [section(head), section(fence(secret)), section(how), section(fence(line))]
+    return Message(f"{head}\n{secret}\n{how}\n{escape(line)}", [*blocks, *actions(_revoke(token))])
+
+
+def listed(tokens: Sequence[Token]) -> Message:
+    """Somebody's tokens, each with the way to end it."""
+    head = "*Your tokens*" if tokens else "*You have no tokens.*"
+    what = f"With one, an AI assistant does over MCP what you may do. {code('/pod token NAME')} makes one."
+    blocks = [section(f"{head}\n{what}")]
+    lines: list[str] = []
+    for token in tokens:
+        used = f"last used {moment(token.used_at)}" if token.used_at is not None else "never used"
+        lines.append(f"{code(token.name)} · good until {moment(token.expires_at)} · {used}")
+        blocks.append({**section(lines[-1]), "accessory": _revoke(token)})
+    text = "\n".join([head.replace("*", ""), what, *lines])
+    return Message(text, [*blocks, *actions(button("New token", NEW, "-", said="Make a new token"))])
+
+
+def revoked(token: Token) -> Message:
+    """It opens nothing any more."""
+    text = f"The token {code(token.name)} is revoked: it opens nothing any more."
+    return Message(text, [section(text), context(f"{code('/pod token')} shows the others.")])
+
+
+def _revoke(token: Token) -> dict[str, object]:
+    return button("Revoke", REVOKE, token.id, said=f"Revoke {token.name}", style="danger")

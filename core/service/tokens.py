@@ -1,0 +1,82 @@
+"""Personal tokens: what lets a program, such as an AI assistant, act as the person who made it."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from core.errors import Forbidden, InvalidInput, NotFound
+from core.model import Caller, Token
+from core.policy import admit, role_of
+from core.settings import Settings
+from core.store import Store
+from core.store.whole import whole
+from core.units import shorten
+
+MOST = 20
+"""Of one person."""
+LIFE = timedelta(days=90)
+_PREFIX = "pkp_"
+_LONGEST_NAME = 60
+_NOTED = timedelta(minutes=1)
+"""Uses closer together are noted once."""
+
+
+class Tokens:
+    """Shown once, kept as a hash. A token has its person's rights, asked anew at each call."""
+
+    def __init__(self, store: Store, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._settings = settings
+        self._now = now
+
+    @whole
+    async def make(self, caller: Caller, name: str) -> tuple[Token, str]:
+        """A new one and its secret, which is told this once; good for `LIFE`. InvalidInput (name), QuotaExceeded."""
+        clean = " ".join(name.split())
+        if not clean or len(clean) > _LONGEST_NAME or not clean.isprintable():
+            raise InvalidInput(f"name: {shorten(name)!r} is not allowed. Write 1 to {_LONGEST_NAME} characters.")
+        secret, now = f"{_PREFIX}{secrets.token_urlsafe(32)}", self._now()
+        token = Token(id=secrets.token_hex(4), person=caller.person, name=clean, created_at=now, expires_at=now + LIFE)
+        await self._store.add_token(token, _digest(secret), MOST)
+        return token, secret
+
+    async def list(self, caller: Caller) -> tuple[Token, ...]:
+        """The caller's, the newest first, without those that have expired."""
+        now = self._now()
+        return tuple(token for token in await self._store.tokens(caller.person) if token.expires_at > now)
+
+    @whole
+    async def revoke(self, caller: Caller, token_id: str) -> Token:
+        """From now on it opens nothing. NotFound when the caller has no such token."""
+        removed = await self._store.remove_token(caller.person, token_id)
+        if removed is None:
+            raise NotFound(f"You have no token {shorten(token_id, 20)!r}. It may be revoked already.")
+        return removed
+
+    async def caller(self, secret: str, via: str) -> tuple[Token, Caller] | None:
+        """Whom this secret stands for, by their rights of now; None: it opens nothing (any more).
+
+        Found by its hash: how long that takes says nothing about another token.
+        """
+        if not secret.startswith(_PREFIX):
+            return None
+        found, now = await self._store.token(_digest(secret)), self._now()
+        if found is None or found[0].expires_at <= now:
+            return None
+        token, person, slack = found
+        role = person.role
+        if slack is not None:
+            user = slack.partition(":")[2]
+            try:
+                admit(user, self._settings)
+            except Forbidden:
+                return None
+            role = role_of(user, self._settings)
+        if token.used_at is None or now - token.used_at >= _NOTED:
+            await self._store.used_token(token.id, now)
+        return token, Caller(person=person.id, name=person.name, role=role, workspace=person.workspace, via=via)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
