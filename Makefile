@@ -1,6 +1,6 @@
 # One command each; every one sets up what it needs first (scripts/setup.sh).
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint format bench test-image test-llama simulate lock
+.PHONY: help up test check lint format bench test-image test-llama simulate pictures lock
 SETUP := bash scripts/setup.sh
 
 help: ## print this
@@ -38,6 +38,11 @@ test-llama: ## a real llama server as a pod (some minutes, a 240 MB model)
 
 simulate: ## 100,000 pod-hours of people, tabs, outages and restarts through the real reaper
 	@exec $(SETUP) dev .venv/bin/python -m tests.simulator
+
+pictures: ## the pictures in docs/slack, of a headless Chromium before an emulator of Slack
+	@bash scripts/venv.sh dev
+	@bash scripts/parts.sh namespace chromium fonts
+	.venv/bin/python -m scripts.pictures
 
 lock: ## renew requirements.lock and requirements-dev.lock
 	@bash scripts/lock.sh

@@ -24,9 +24,13 @@ def month(bill: Bill, *, everyone: bool) -> Message:
     left = [f"and {len(bill.pods) - MOST} more, which took less"] if len(bill.pods) > MOST else []
     foot = [*map(context, left), context(_HOW)]
     plain = [section(head), *(section("\n".join(lines[at : at + 10])) for at in range(0, len(lines), 10)), *foot]
-    heads = ["Pod", "Template", *(["Owner"] if everyone else []), "Ran", "Cost", "Saved"]
-    rows = [[one.name, one.template, *([one.owner_name] if everyone else []), *_figures(one.share)] for one in shown]
-    right = range(len(heads) - 3, len(heads))
+    figures = ["Ran", *(["Cost", "Saved"] if bill.total.cost else [])]
+    heads = ["Pod", "Template", *(["Owner"] if everyone else []), *figures]
+    rows = [
+        [one.name, one.template, *([one.owner_name] if everyone else []), *_figures(one.share)[: len(figures)]]
+        for one in shown
+    ]
+    right = range(len(heads) - len(figures), len(heads))
     blocks = [section(head), chart(bill), *foot, table(heads, rows, right)]
     return Message("\n".join([head.replace("*", ""), *lines, *left, _HOW]), blocks, simple=plain)
 
@@ -42,19 +46,19 @@ def chart(bill: Bill) -> Block:
         share = sum((bill.days[day] for day in some), Share())
         points.append((_label(some), (share.cost or 0.0) if priced else share.hours))
     unit = "US dollars" if priced else "hours"
-    return bars(f"{name_of(days[0])}: {unit} per day" if step == 1 else f"{name_of(days[0])}: {unit}", unit, points)
+    return bars(f"{unit[0].upper()}{unit[1:]} per {'day' if step == 1 else f'{step} days'}", unit, points)
 
 
 def total(share: Share) -> str:
-    """In words: `31h of pods, $12.40; about $9.30 saved (12h of rest)`."""
+    """In words: `31h, $12.40. Stopping what nobody used spared 12h, about $9.30`."""
     if not share.time and not share.slept:
         return "nothing yet"
-    cost = f", {format_money(share.cost)}" if share.cost is not None else ""
-    said = f"{rough(share.time)} of pods{cost}"
+    cost = f", {format_money(share.cost)}" if share.cost else ""
+    said = f"{rough(share.time)}{cost}"
     if not share.slept:
         return said
-    saved = f"about {format_money(share.saved)} saved by" if share.saved else "and"
-    return f"{said}; {saved} {rough(share.slept)} of rest of pods that nobody used"
+    saved = f", about {format_money(share.saved)}" if share.saved else ""
+    return f"{said}. Stopping what nobody used spared {rough(share.slept)}{saved}"
 
 
 def name_of(day: date) -> str:
@@ -68,8 +72,8 @@ def first_day(bill: Bill) -> date:
 
 
 _HOW = (
-    "Time from the request for a start to its end, at the price of the template. Saved: what the rest after a stop "
-    "for silence would have cost, a week of it at most."
+    "From the request for a start to its end, at the price of the template. Saved: what would have gone on after a "
+    "stop for silence, until the next start, for a day at most."
 )
 
 

@@ -123,7 +123,7 @@ class Clicks:
             case action if action == tokens.REVOKE:
                 await who.reply.replace(tokens.revoked(await self._services.tokens.revoke(caller, click.pod_id)))
             case action if action == letters.WHY:
-                await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id), self._services.now()))
+                await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id)))
             case _:
                 await who.reply.say(
                     plain("This button is from another version of Podkeeper. `/pod list` shows what is.")

@@ -59,7 +59,7 @@ class Commands:
                 shown, tokens = self._do.live.look(pod), pods.secrets(caller, pod)
                 await reply.say(lists.details(shown, pods.stops_at(pod), tokens))
             case "why":
-                await reply.say(letters.why(await self._services.keeping.why(caller, target), self._services.now()))
+                await reply.say(letters.why(await self._services.keeping.why(caller, target)))
             case "keep":
                 pod = await self._services.keeping.keep(caller, target, command.detail)
                 await self._do.tell(who, letters.kept(pod, who.mention))

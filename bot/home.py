@@ -8,7 +8,7 @@ from bot import bills
 from bot.blocks import Block, actions, button, context, section
 from bot.letters import KEEP
 from bot.views import OPEN, Shown, down_buttons, stop_button, terminate_button
-from bot.words import code, escape, moment
+from bot.words import capital, code, escape, moment
 from core.model import Action, Pod, Status
 from core.service import Bill
 from core.units import format_money, rough
@@ -53,6 +53,7 @@ def home(
     if others is not None and others.shown:
         blocks += _others(others, now)
     if bill is not None and bill.pods:
+        blocks.append({"type": "divider"})
         blocks.append(section(f"*Your pods in {bills.name_of(bills.first_day(bill))}*: {bills.total(bill.total)}"))
         blocks += [bills.chart(bill)] if chart else []
     blocks.append(context("`/pod help` lists all words. This page changes by itself when something happens to a pod."))
@@ -104,7 +105,7 @@ def _pod(one: Shown, end: datetime | None, now: datetime) -> list[Block]:
     if pod.status is Status.RUNNING:
         lines += [escape(url) for _, url in one.addresses[:4]]
     elif pod.reason:
-        lines.append(escape(pod.reason.partition("\n")[0][:300]))
+        lines.append(escape(capital(pod.reason.partition("\n")[0][:300])))
     small = [f"stops {moment(end)} if nobody uses it until then"] if end is not None else []
     if one.kept:
         small = [one.kept]

@@ -1,7 +1,8 @@
 """Letters: what the owner of a pod is told without having asked, and the answer to "why?"."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.blocks import Block, Message, actions, button, context, section
 from bot.views import (
@@ -14,7 +15,7 @@ from bot.views import (
     what_is_kept,
     what_terminating_deletes,
 )
-from bot.words import clock, code, escape, fence, moment
+from bot.words import capital, clock, code, escape, fence, moment
 from core.model import Action, Cause, IdleAction, Pod
 from core.service import Why
 from core.units import format_bytes, format_money, rough
@@ -28,7 +29,11 @@ FORGET_NOT = "pod_forget_not"
 
 Morning = tuple[str, datetime]
 """How it is called, and when it is."""
-_END = {IdleAction.STOP: "stop", IdleAction.TERMINATE: "terminate", IdleAction.NOTIFY: "notice"}
+_MARK = "\ue000"
+"""Stands around a time until the rest is escaped: a character that nobody types."""
+_NEAR = timedelta(hours=12)
+"""Of a time that is nearer nobody asks on which day."""
+_MARKED = re.compile(f"{_MARK}([0-9]{{1,12}}){_MARK}")
 
 
 def warning(
@@ -43,7 +48,7 @@ def warning(
     word = "terminated" if terminates else "stopped"
     head = f"{code(pod.name)} will be {word} at {clock(deadline)}"
     kept = what_terminating_deletes(pod) if terminates else _what_stopping_keeps(pod)
-    lines = [f"{escape(reason)}.", kept, _so_far(shown)]
+    lines = [f"{escape(capital(reason))}.", kept, _so_far(shown)]
     keeps = [] if final else [_keep(pod, "1h", "Keep 1 h"), _overnight(pod, morning)]
     if final:
         lines.append("Neither use nor keeping it moves this end.")
@@ -54,7 +59,7 @@ def idle_notice(shown: Shown, reason: str, morning: Morning | None) -> Message:
     """Of a pod that nobody uses and that its rule lets run on."""
     pod = shown.pod
     cost = f" It costs {format_money(pod.spec.price_per_hour)} per hour." if pod.spec.price_per_hour else ""
-    lines = [f"{escape(reason)}. Its rule says only to tell you, so it runs on.{cost}", _so_far(shown)]
+    lines = [f"{escape(capital(reason))}. Its rule says only to tell you, so it runs on.{cost}", _so_far(shown)]
     return _letter(f"{code(pod.name)} is idle", lines, [*_end_now(pod), _overnight(pod, morning), _why(pod)])
 
 
@@ -113,22 +118,16 @@ def notice(shown: Shown, reason: str, what: str) -> Message:
     return Message(" ".join(filter(None, [head, stays, ran])), [*blocks, *actions(*down_buttons(pod))])
 
 
-def why(found: Why, now: datetime) -> Message:
-    """The sentence, and its times in the reader's zone."""
-    pod, decided = found.pod, found.verdict
-    head = f"{code(pod.name)}: {escape(found.text)}"
-    facts: list[str] = []
-    if decided is not None:
-        if pod.last_active_at is not None:
-            facts.append(f"last use {moment(pod.last_active_at)}")
-        comes = decided.by_lifetime or not decided.evidence.in_use
-        if decided.warn_at is not None and comes:
-            facts.append(f"warning {moment(max(now, decided.warn_at))}")
-        if decided.deadline is not None and comes:
-            by = " for its max_lifetime" if decided.by_lifetime else ""
-            facts.append(f"{_END[decided.action]} {moment(max(now, decided.deadline))}{by}")
-    line = " · ".join(facts)
-    return Message("\n".join(filter(None, [head, line])), [section(head), *map(context, filter(None, [line]))])
+def why(found: Why) -> Message:
+    """The sentence, with its times in the reader's zone."""
+
+    def time(mark: re.Match[str]) -> str:
+        at = datetime.fromtimestamp(int(mark[1]), UTC)
+        return (clock if abs(at - found.at) < _NEAR else moment)(at)
+
+    sentence = _MARKED.sub(time, escape(found.told(lambda at: f"{_MARK}{int(at.timestamp())}{_MARK}")))
+    text = f"{code(found.pod.name)}: {sentence}"
+    return Message(text, [section(text)])
 
 
 def secrets(pod: Pod, tokens: Mapping[str, str]) -> Message:

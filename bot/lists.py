@@ -122,7 +122,7 @@ def _took(one: Shown) -> list[str]:
 def _rules(pod: Pod, stops_at: datetime | None) -> list[str]:
     """By which rules it ends, and comes back."""
     rule = pod.spec.idle
-    found = [idle_rule(pod)]
+    found = [] if pod.status is Status.RUNNING else [idle_rule(pod)]  # its card says it
     if rule.timeout and rule.warning:
         found.append(f"its owner is warned {format_duration(rule.warning)} before")
     shares = {"cpu": rule.busy_above.cpu, "memory": rule.busy_above.memory, "gpu": rule.busy_above.gpu}

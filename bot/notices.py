@@ -172,7 +172,7 @@ class Notices:
 
     async def _settle(self, user: str, pod: Pod, event: Event) -> None:
         """Into the message that stands; where none does, a new one, if it is worth it."""
-        message = self._outcome(pod, event)
+        message = await self._outcome(pod, event)
         if message is None:
             return
         standing = await self._standing.get(pod.id)
@@ -183,14 +183,19 @@ class Notices:
             await self._places.end(pod.id, told)
         await self._standing.settle(pod.id)
 
-    def _outcome(self, pod: Pod, event: Event) -> Message | None:
+    async def _mention(self, event: Event) -> str:
+        """Who did it, as their own click says it, so that whichever edit comes last says the same."""
+        known = await self._services.pods.identity(event.actor, "slack")
+        return f"<@{known.partition(':')[2]}>" if known else escape(str(event.data["by"]))
+
+    async def _outcome(self, pod: Pod, event: Event) -> Message | None:
         """What became of it; None: what stands is still so."""
         match event.kind:
             case "pod.warning_withdrawn":
                 used = pod.last_active_at is not None and pod.last_active_at >= event.at
                 return letters.withdrawn(pod, used=used)
             case "pod.kept":
-                return letters.kept(pod, escape(str(event.data["by"]))) if event.data["until"] else None
+                return letters.kept(pod, await self._mention(event)) if event.data["until"] else None
             case kind if kind in _ENDED and (kind in _BY_ITSELF or event.data.get("cause") == Cause.IDLE):
                 return letters.notice(self._live.look(pod), _reason(event), _ENDED[kind])
             case _:

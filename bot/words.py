@@ -61,6 +61,11 @@ def code(text: str) -> str:
     return f"`{escape(flat.replace('`', 'ˋ'))}`"
 
 
+def capital(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
 def clock(at: datetime) -> str:
     """A time of day, in the reader's own zone."""
     return f"<!date^{int(at.timestamp())}^{{time}}|{at.astimezone(UTC):%H:%M} UTC>"

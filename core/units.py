@@ -89,6 +89,12 @@ def format_money(dollars: float) -> str:
 
 
 def rough(value: timedelta) -> str:
-    """A duration as people say it: its two largest units, `3h20m`, `2d4h`, `45s`."""
-    parts = _PART.findall(format_duration(value))
-    return "".join(number + unit for number, unit in parts[:2])
+    """A duration as people say it: its largest unit and the one below, `3h20m`, `2d4h`, `5m`, `45s`."""
+    left = max(0, int(value.total_seconds()))
+    larger = "s"
+    for unit, size in _SECONDS.items():
+        if left >= size:
+            larger = unit
+            break
+    smallest = {"d": 3600, "h": 60, "m": 1, "s": 1}[larger]
+    return format_duration(timedelta(seconds=left - left % smallest))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sees that the parts of the machine are there: `parts.sh PART...` of engine, client, busybox, registry, postgresql, curl,
-# debootstrap, wrk, nginx. What is missing is installed from the distribution when we are root or may use sudo, and
-# named otherwise.
+# namespace, debootstrap, wrk, nginx, chromium, fonts. What is missing is installed from the distribution when we are root or
+# may use sudo, and named otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -120,6 +120,10 @@ part_curl() {
   have curl || apt_install "an independent HTTP client, for the tests" curl
 }
 
+part_namespace() {
+  { have ip && have unshare; } || apt_install "a network apart for an emulator of Slack, for the tests" iproute2 util-linux
+}
+
 part_debootstrap() {
   have debootstrap || apt_install "it makes a small Debian, the base of a test image" debootstrap
 }
@@ -138,6 +142,15 @@ part_nginx() {
     tail -n 8 build/nginx.log >&2
     fail "apt could not fetch nginx; its last words are above. Put that right, then run make again."
   }
+}
+
+part_chromium() {
+  have chromium || apt_install "a browser, for the pictures in docs/slack" chromium
+}
+
+# Slack's own font, small pictures in colour, and the signs that neither of the two has.
+part_fonts() {
+  apt_install "the letters and signs of the pictures in docs/slack" fonts-lato fonts-noto-color-emoji fonts-dejavu-core
 }
 
 for part in "$@"; do "part_$part"; done

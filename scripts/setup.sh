@@ -9,7 +9,7 @@ shift || true
 
 bash scripts/venv.sh "$what"
 parts=(engine busybox)
-[ "$what" = run ] || parts+=(client registry postgresql curl)
+[ "$what" = run ] || parts+=(client registry postgresql curl namespace)
 bash scripts/parts.sh "${parts[@]}"
 
 [ $# -gt 0 ] || exit 0

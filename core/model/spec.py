@@ -57,7 +57,7 @@ class GpuRequest(Frozen):
             ) from None
 
     def __str__(self) -> str:
-        return f"{self.type}:{self.count}"
+        return self.type if self.count == 1 else f"{self.type}:{self.count}"
 
 
 class Gpu(Frozen):
@@ -180,7 +180,7 @@ class PodSpec(Frozen):
     max_lifetime: timedelta | None = None
     """It is stopped when a run is so old, whatever its traffic; None: never."""
     price_per_hour: float | None = None
-    """In the currency the installation thinks in; shown, never charged."""
+    """In US dollars; shown and added up, never charged."""
 
     @property
     def http_ports(self) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from core.model import Caller, Cause, Frozen, Role, Run
 from core.store import Store
 from core.units import price
 
-SLEEP_COUNTED = timedelta(days=7)
-"""Of the rest after a stop for silence, this much counts as saved at most: by then somebody would have noticed."""
+SLEEP_COUNTED = timedelta(days=1)
+"""Of the rest after a stop for silence, this much counts as saved at most: the next day somebody might have noticed."""
 _STARTS = 10
 """Past starts that the expected time is taken from."""
 

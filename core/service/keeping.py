@@ -28,8 +28,14 @@ class Why(Frozen):
 
     pod: Pod
     text: str
+    """Its times are UTC."""
     verdict: Verdict | None = None
     """None: it does not run, so there is nothing to decide."""
+    at: datetime
+
+    def told(self, clock: Callable[[datetime], str]) -> str:
+        """`text`, with its times written by this clock."""
+        return self.text if self.verdict is None else explain(self.pod, self.verdict, self.at, clock)
 
 
 class Keeping:
@@ -85,16 +91,15 @@ class Keeping:
 
     async def why(self, caller: Caller, reference: str) -> Why:
         """What counts as use now, what does not, which witness is missing, and when it will stop."""
-        pod = await self._pods.get(caller, reference)
+        pod, now = await self._pods.get(caller, reference), self._now()
         if pod.status is not Status.RUNNING:
             told = f": {pod.reason.splitlines()[0]}" if pod.reason else ""
-            return Why(pod=pod, text=f"not running ({pod.status}){told}")
-        now = self._now()
+            return Why(pod=pod, text=f"not running ({pod.status}){told}", at=now)
         evidence = await self._witness.look(pod, now)
         if evidence.in_use:
             pod = pod.model_copy(update={"last_active_at": now})
         decided = verdict(pod, evidence, now)
-        return Why(pod=pod, text=explain(pod, decided, now), verdict=decided)
+        return Why(pod=pod, text=explain(pod, decided, now), verdict=decided, at=now)
 
     async def beat(self, token: str) -> bool:
         """The pod whose keep-alive address carries this token says that it is in use; False: there is none."""

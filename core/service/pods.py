@@ -231,7 +231,11 @@ class PodService:
 
     async def owner(self, pod: Pod, kind: str) -> str | None:
         """How the pod's owner is known to a face (`slack`: `team:user`); None when that face does not know them."""
-        return await self._store.identity(pod.owner, kind)
+        return await self.identity(pod.owner, kind)
+
+    async def identity(self, person: str, kind: str) -> str | None:
+        """As `owner`, of any person."""
+        return await self._store.identity(person, kind)
 
     def secrets(self, caller: Caller, pod: Pod) -> Mapping[str, str]:
         """What was made up for the pod to let its owner in (a token, a password), by variable; only its owner is told.

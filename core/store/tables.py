@@ -298,6 +298,8 @@ once = Table(
     # A hash of the key: keys come from outside and may be of any length.
     Column("digest", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
+    # With each new key the old ones are forgotten: without it every connection would read, and cache, all of them.
+    Index("once_at", "at"),
 )
 
 notes = Table(

@@ -90,7 +90,7 @@ def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
     yield letters.woken(one.pod)
     yield letters.not_forgotten(one.pod, "<@UANA>")
     yield letters.secrets(one.pod, {"TOKEN": "`<&>" * 20})
-    yield letters.why(Why(pod=one.pod, text=reason), NOW)
+    yield letters.why(Why(pod=one.pod, text=reason, at=NOW))
 
 
 def every_message() -> Iterator[Message]:

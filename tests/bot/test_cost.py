@@ -37,7 +37,7 @@ async def test_a_month_is_told_in_words_by_a_chart_and_by_a_table(tmp_path: Path
         await stage.idle()
         stage.home.clock.forward(hours=2)
         told = await stage.told("cost")
-        assert "Your pods in November: 31m of pods, $1.03; about $4.00 saved by 2h of rest" in told.text
+        assert "Your pods in November: 31m, $1.03. Stopping what nobody used spared 2h, about $4.00" in told.text
         assert kinds(told) == ["section", "data_visualization", "context", "table"]
         points = told.blocks[1]["chart"]["series"][0]["data"]
         assert points[-1] == {"label": "23–24", "value": 1.03}

@@ -62,7 +62,7 @@ async def test_what_the_reaper_does_is_on_the_page_too(quick: Stage) -> None:
     await visited(quick)
     await quick.idle()
     page = await becomes(quick, "EXITED")
-    assert "nobody used it for 31m" in page.screen
+    assert "Nobody used it for 31m" in page.screen
 
 
 async def test_a_page_that_nobody_has_looked_at_is_not_made(quick: Stage) -> None:
@@ -129,9 +129,9 @@ async def test_the_month_is_a_chart_with_its_figures_in_words(quick: Stage) -> N
     await quick.started("start hello --name demo")
     quick.home.clock.forward(hours=3)
     page = await visited(quick)
-    assert "*Your pods in November*: 3h of pods" in page.screen
+    assert "*Your pods in November*: 3h" in page.screen
     [chart] = [block for block in page.blocks if block["type"] == "data_visualization"]
-    assert (chart["title"], chart["chart"]["series"][0]["data"][-1]["value"]) == ("November: hours", 3)
+    assert (chart["title"], chart["chart"]["series"][0]["data"][-1]["value"]) == ("Hours per 2 days", 3)
 
 
 async def test_where_slack_takes_no_chart_the_page_comes_without(quick: Stage) -> None:

@@ -161,8 +161,8 @@ async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_p
         assert await told() == []
         clock.forward(minutes=1)
         [text] = await told()
-        assert text.startswith("Pods on Tuesday, 24 November: 31m of pods, $1.03; ")
-        assert "about $0.97 saved by 29m of rest of pods that nobody used" in text
+        assert text.startswith("Pods on Tuesday, 24 November: 31m, $1.03. ")
+        assert "Stopping what nobody used spared 29m, about $0.97." in text
         assert "Stopped because nobody used it: 1" in text
         assert "`demo` of ana · ran 31m · $2.00 per hour" in text
         clock.forward(hours=14)
@@ -180,4 +180,4 @@ async def test_the_digest_runs_beside_the_rest(tmp_path: Path, slack: SlackDoubl
         await stage.started("start hello --name demo")
         stage.home.clock.forward(days=1)
         [told] = await slack.until(lambda: slack.messages(ADMINS))
-        assert "10h of pods" in told.text
+        assert "24 November: 10h." in told.text

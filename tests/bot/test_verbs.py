@@ -205,8 +205,8 @@ async def test_why_says_it_in_words_and_its_times_in_the_readers_zone(stage: Sta
     stage.home.clock.forward(minutes=10)
     post = await stage.told("why demo")
     assert "`demo`: idle 10m of 30m" in post.text
-    for what, minutes in (("last use", 0), ("warning", 25), ("stop", 30)):
-        assert f"{what} <!date^{int(ready + minutes * 60)}^" in post.screen
+    for what, minutes in (("warning", 25), ("stop", 30)):
+        assert f"{what} at <!date^{int(ready + minutes * 60)}^{{time}}|14:{minutes:02} UTC>" in post.screen
     stage.home.gateway.count((await stage.only_pod()).id, 8080, in_flight=1)
     busy = await stage.told("why demo")
     assert "`demo`: busy: 1 request in flight on 8080" in busy.text

@@ -27,7 +27,7 @@ async def test_a_warning_says_when_and_why_and_the_stop_is_told_in_the_same_mess
     warning = await stage.warned()
     deadline = stage.home.clock().timestamp() + 5 * 60
     assert f"`demo` will be stopped at <!date^{int(deadline)}^{{time}}|14:31 UTC>" in warning.text
-    assert "nobody used it for 26m (its limit is 30m)." in warning.screen
+    assert "Nobody used it for 26m (its limit is 30m)." in warning.screen
     assert "its volume disk (1g) is kept" in warning.screen
     assert warning.buttons == ["Keep 1 h", "Keep until tomorrow 9:00", "Stop now", "Why?"]
     stage.home.clock.forward(minutes=5)
@@ -103,7 +103,7 @@ async def test_a_keep_that_is_typed_changes_the_message_too(quick: Stage) -> Non
     warning = await quick.warned()
     await quick.pod("keep demo 2h")
     await quick.shows(warning, "is kept until")
-    assert "By ana." in warning.screen
+    assert f"By <@{ANA}>." in warning.screen
     assert warning.buttons == []
 
 
@@ -144,7 +144,9 @@ async def test_why_is_answered_to_the_one_who_asks(quick: Stage) -> None:
     before = warning.screen
     await quick.slack.click(ANA, warning, "pod_why")
     [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
-    assert "`demo`: idle 26m of 30m: nobody has used it since it was ready, warned at 14:26, stop at 14:31" in said.text
+    assert "`demo`: idle 26m of 30m: nobody has used it since it was ready, warned at <!date^" in said.text
+    assert "|14:26 UTC>, stop at <!date^" in said.text
+    assert said.text.endswith("|14:31 UTC>")
     assert warning.screen == before
 
 
