@@ -10,7 +10,8 @@ from bot.live import Live
 from bot.operations import Who
 from bot.places import Places, Where
 from bot.post import UNREACHABLE, Poster, refusal
-from bot.words import FENCE
+from bot.views import plain
+from bot.words import FENCE, escape
 from bot.zones import Zones
 from core.model import Caller
 from core.service import Services
@@ -43,12 +44,16 @@ class Answers:
             await self._places.wish(who.user, where)
         return lists.settings(where or await self._places.wished(who.user))
 
-    async def token(self, caller: Caller, name: str) -> Message:
-        """Their tokens; with a name, a new one."""
-        if not name:
-            return tokens.listed(await self._services.tokens.list(caller))
+    async def tokens(self, caller: Caller) -> Message:
+        """Their tokens."""
+        return tokens.listed(await self._services.tokens.list(caller))
+
+    async def new_token(self, who: Who, caller: Caller, name: str) -> None:
+        """Make one and show it to them, and nowhere where it would stay."""
         token, secret = await self._services.tokens.make(caller, name)
-        return tokens.made(token, secret, self._service)
+        if not await who.reply.whisper(tokens.made(token, secret, self._service)):
+            await self._services.tokens.revoke(caller, token.id)
+            await who.reply.say(plain("I could not show you the new token, so it is revoked. Ask again."))
 
     async def cost(self, who: Who, caller: Caller, *, everyone: bool) -> Message:
         """What this month took, where they are."""
@@ -59,7 +64,7 @@ class Answers:
         """Its last lines: in the answer, or as a file where they are too many for that."""
         pod = await self._services.pods.get(caller, reference)
         text = await self._services.pods.logs(caller, pod.id, tail, aloud=True)
-        if len(text) <= FENCE:
+        if len(escape(text)) <= FENCE:
             return lists.logs(pod, text, tail)
         try:
             await self._poster.upload(who.user, f"{pod.name}.log", text, f"{pod.name}: the last {tail} lines at most")

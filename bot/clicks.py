@@ -119,7 +119,7 @@ class Clicks:
             case action if action.startswith(lists.SETTINGS):
                 await who.reply.replace(await self._answers.settings(who, _where(action)))
             case action if action == tokens.NEW:
-                await who.reply.say(await self._answers.token(caller, tokens.NAME))
+                await self._answers.new_token(who, caller, tokens.NAME)
             case action if action == tokens.REVOKE:
                 await who.reply.replace(tokens.revoked(await self._services.tokens.revoke(caller, click.pod_id)))
             case action if action == letters.WHY:

@@ -74,7 +74,10 @@ class Commands:
             case "cost":
                 await reply.say(await self._answers.cost(who, caller, everyone=command.everyone))
             case "token":
-                await reply.say(await self._answers.token(caller, target))
+                if target:
+                    await self._answers.new_token(who, caller, target)
+                else:
+                    await reply.say(await self._answers.tokens(caller))
             case "settings":
                 await reply.say(await self._answers.settings(who, command.notices))
             case "volumes":

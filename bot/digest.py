@@ -51,7 +51,7 @@ class Digest:
         zone: tzinfo = await self._zones.or_utc(self._admin or "", now)
         today = now.astimezone(zone)
         told = (await self._services.notes.all(FACE, _TOLD)).get(_TOLD)
-        if told == str(today.date()) or (told is not None and today.hour < MORNING):
+        if told is not None and (told >= str(today.date()) or today.hour < MORNING):
             return
         # Noted before it is sent: a digest that is lost harms nobody, one that comes again and again does.
         await self._services.notes.put(FACE, _TOLD, str(today.date()))
@@ -62,7 +62,7 @@ class Digest:
         begin, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
         bill = await self._services.costs.between(self._services.people.workspace, begin, end, zone)
         if bill.total.time or bill.total.slept:
-            await self._mail.report(digest(bill, day))
+            await self._mail.report(digest(bill, day), f"digest {day}")
 
 
 def digest(bill: Bill, day: date) -> Message:
@@ -72,7 +72,11 @@ def digest(bill: Bill, day: date) -> Message:
     if len(bill.stopped) > MOST:
         lines.append(f"and {len(bill.stopped) - MOST} more")
     many = len(bill.stopped)
-    stopped = f"Stopped because nobody used {'it' if many == 1 else 'them'}: {many}" if many else "Nothing was stopped."
+    stopped = (
+        f"Stopped because nobody used {'it' if many == 1 else 'them'}: {many}"
+        if many
+        else "Nothing was stopped for silence."
+    )
     blocks = [section("\n".join([head, stopped])), *([section("\n".join(lines))] if lines else [])]
     dear = [f"{code(one.name)} {format_money(one.share.cost)}" for one in bill.pods[:5] if one.share.cost]
     foot = f"dearest: {', '.join(dear)}" if dear else ""

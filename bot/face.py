@@ -40,6 +40,8 @@ log = logging.getLogger("podkeeper.slack")
 MAX_BODY = 1_000_000
 """Bytes of one request from Slack; theirs stay far below."""
 
+_HEARD = frozenset({"app_home_opened", "app_uninstalled", "tokens_revoked", "user_change"})
+"""Events that something is done at."""
 _FOREIGN = "This Podkeeper belongs to another Slack workspace. Nothing was done."
 
 
@@ -56,7 +58,7 @@ class SlackFace:
         live = Live(services, settings, self._poster, pace)
         standing = Standing(services.notes)
         places, zones = Places(services.notes), Zones(self._poster)
-        mail = Mail(self._poster, places, settings.slack_admin_channel)
+        mail = Mail(services, self._poster, places, settings.slack_admin_channel)
         operations = self._operations = Operations(services, self._poster, live, standing, places)
         answers = Answers(services, self._poster, live, places, zones, settings.service_url)
         self._forms = Forms(operations)
@@ -162,7 +164,8 @@ class SlackFace:
         who = self._who(body, user.get("id"), user.get("username") or user.get("name"), channel)
         place = None
         if container.get("type") == "message" and not container.get("is_ephemeral") and channel:
-            place = Posted(channel=str(channel), ts=str(container.get("message_ts")))
+            thread = str(container.get("thread_ts") or "")
+            place = Posted(channel=str(channel), ts=str(container.get("message_ts")), thread=thread)
         for action in body.get("actions") or []:
             trigger = str(body.get("trigger_id"))
             click = Click(str(action.get("action_id")), str(action.get("value") or ""), place, trigger)
@@ -199,7 +202,7 @@ class SlackFace:
         self._tasks.spawn(self._happened(event, body), "an event of Slack's")
 
     async def _happened(self, event: dict[str, Any], body: dict[str, Any]) -> None:
-        if self._foreign(body):
+        if self._foreign(body) or event.get("type") not in _HEARD:
             return
         with suppress(PodError):  # what cannot be noted is done twice rather than not at all
             if not await self._services.pods.first_time(f"slack:event:{body.get('event_id')}"):
@@ -207,6 +210,9 @@ class SlackFace:
         match event.get("type"):
             case "app_home_opened" if event.get("tab") == "home":
                 self._homes.visit(str(body.get("team_id") or ""), str(event.get("user")))
+            case "user_change" if (event.get("user") or {}).get("deleted"):
+                user = str(event["user"].get("id"))
+                await self._services.tokens.revoke_all("slack", f"{_team(body)}:{user}")
             case "app_uninstalled" | "tokens_revoked":
                 self._trouble = (
                     "Slack says that the app was uninstalled: install it again, and set SLACK_BOT_TOKEN anew"

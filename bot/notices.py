@@ -13,7 +13,7 @@ from bot.homes import Homes
 from bot.live import Live
 from bot.mail import Mail
 from bot.places import Places
-from bot.post import GONE, UNREACHABLE, Posted, Poster, refusal
+from bot.post import GONE, PASSING, UNREACHABLE, Posted, Poster, refusal
 from bot.standing import Standing
 from bot.tasks import report
 from bot.views import card, plain, problem
@@ -27,15 +27,6 @@ log = logging.getLogger("podkeeper.slack")
 
 GRACE = 3.0
 """Seconds that the end of the service waits for a notice that is being sent."""
-_PASSING = frozenset(
-    {
-        *("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"),
-        # Our token is not right: whoever mends it, here or by a restart, wants no owner left untold.
-        *("invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "token_expired"),
-        *("missing_scope",),
-    }
-)
-"""Slack's refusals that mean: again later. All others are final."""
 _ASKING = {"pod.idle_warning": Status.RUNNING, "pod.idle_notice": Status.RUNNING, "pod.forget_proposed": Status.EXITED}
 """What stands until it is settled, and the status in which it is worth telling."""
 _ENDED = {
@@ -101,7 +92,7 @@ class Notices:
             try:
                 return await self._tell(event)
             except SlackApiError as error:
-                if refusal(error) not in _PASSING:
+                if refusal(error) not in PASSING:
                     log.warning("the owner of pod %s could not be told: Slack says %s", event.pod_id, refusal(error))
                     return None
             except UNREACHABLE as error:
@@ -119,7 +110,7 @@ class Notices:
     async def _tell(self, event: Event) -> None:
         pod = await self._services.pods.of_event(event)
         if event.kind == "pod.stop_failed":
-            await self._mail.report(problem(_reason(event)))
+            await self._mail.report(problem(_reason(event)), f"report {event.seq}")
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
             return
@@ -132,8 +123,10 @@ class Notices:
         elif event.kind == "pod.woken":
             await self._mail.send(user, pod, letters.woken(pod))
         elif event.kind == "pod.stop_failed":
-            await self._mail.send(user, pod, problem(_reason(event)))
-        if event.kind == "pod.terminated":
+            await self._mail.send(user, pod, problem(_reason(event)), reported=True)
+        if event.kind == "pod.running":
+            await self._places.runs(pod.id)
+        elif event.kind == "pod.terminated":
             await self._places.forget(pod.id)
 
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:

@@ -79,7 +79,7 @@ class Operations:
             text = f"{first.text} I could not show it here (ref {reference}); see {code(f'/pod show {pod.name}')}."
             await who.reply.say(plain(text))
             return
-        if begins and not place.direct:
+        if begins and caller.person == pod.owner:
             with suppress(Unavailable):  # then its notices come directly
                 await self.places.begin(pod.id, place)
         followed = Followed(pod_id=pod.id, place=str(place), team=who.team, user=who.user, name=who.name, by=by)

@@ -16,8 +16,11 @@ class Places:
         self._notes = notes
 
     async def begin(self, pod_id: str, posted: Posted) -> None:
-        """A start of it is told by this message, in a channel."""
-        await self._notes.put(FACE, f"begun {pod_id}", str(posted))
+        """A start of it is told by this message."""
+        if posted.direct:
+            await self._notes.drop(FACE, f"begun {pod_id}")
+        else:
+            await self._notes.put(FACE, f"begun {pod_id}", str(posted))
 
     async def begun(self, pod_id: str) -> Posted | None:
         """The message that tells of its last start, where that is in a channel."""
@@ -26,6 +29,10 @@ class Places:
     async def end(self, pod_id: str, posted: Posted) -> None:
         """That nobody used it is told by this message."""
         await self._notes.put(FACE, f"ended {pod_id}", str(posted))
+
+    async def runs(self, pod_id: str) -> None:
+        """Its last end is over."""
+        await self._notes.drop(FACE, f"ended {pod_id}")
 
     async def ended(self, pod_id: str) -> Posted | None:
         """The message that tells of its last end for silence."""

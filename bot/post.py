@@ -24,7 +24,8 @@ quiet = logging.getLogger("podkeeper.slack.sdk")
 """For the libraries: below WARNING they print whole payloads, and a command may hold a password after --env."""
 quiet.setLevel(logging.WARNING)
 
-_BLOCKS = "invalid_blocks"
+_INVALID = "invalid_"
+"""How Slack's words for blocks that it does not take begin: invalid_blocks, invalid_attachments, invalid_arguments."""
 UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 """Slack could not be reached at all."""
 OUTSIDE = frozenset(
@@ -42,6 +43,15 @@ OUTSIDE = frozenset(
 GONE = OUTSIDE | {"message_not_found", "cant_update_message", "edit_window_closed"}
 """Refusals that mean: this message cannot be edited, whatever is tried."""
 
+PASSING = frozenset(
+    {
+        *("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "no answer"),
+        # Our token is not right: whoever mends it, here or by a restart, wants no owner left untold.
+        *("invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "token_expired"),
+        *("missing_scope",),
+    }
+)
+"""Slack's refusals that mean: again later. All others are final."""
 NOBODY = frozenset({"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot", "is_inactive"})
 """Refusals that mean: this person cannot be written to, whatever is tried."""
 
@@ -99,6 +109,11 @@ class Reply:
         """An ephemeral message; by direct message when the URL takes no more."""
         await self._answer(message, replace=False)
 
+    async def whisper(self, message: Message) -> bool:
+        """An ephemeral message or none at all: False when the URL takes no more."""
+        how = {"response_type": "ephemeral", "replace_original": False}
+        return await self._send({**message.arguments(), **how}) is None
+
     async def replace(self, message: Message) -> None:
         """Put this in place of the message that was clicked."""
         await self._answer(message, replace=True)
@@ -111,7 +126,7 @@ class Reply:
         how = {"response_type": "ephemeral", "replace_original": replace}
         simpler = message.simpler()
         refused = await self._send({**message.arguments(), **how})
-        if refused == _BLOCKS and simpler is not None:
+        if refused is not None and _INVALID in refused and simpler is not None:
             refused = await self._send({**simpler.arguments(), **how})
         if refused is not None:
             await self._direct.direct(self._user, message)
@@ -126,7 +141,7 @@ class Reply:
         handlers = [AsyncConnectionErrorRetryHandler(), *_retries()]
         webhook = AsyncWebhookClient(self._url, timeout=15, logger=quiet, retry_handlers=handlers)
         response = await webhook.send_dict(body)
-        if response.status_code != 200:
+        if response.status_code != 200 or '"ok":false' in str(response.body).replace(" ", ""):
             log.warning("Slack did not take an answer (%d %s)", response.status_code, str(response.body)[:100])
             return str(response.body)[:100] or str(response.status_code)
         return None
@@ -150,7 +165,7 @@ class Poster:
         try:
             answer = await self._web.chat_postMessage(**how, **message.arguments())
         except SlackApiError as error:
-            if refusal(error) != _BLOCKS or simpler is None:
+            if _INVALID not in refusal(error) or simpler is None:
                 raise
             answer = await self._web.chat_postMessage(**how, **simpler.arguments())
         return Posted(channel=str(answer["channel"]), ts=str(answer["ts"]), thread=thread)

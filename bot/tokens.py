@@ -1,6 +1,7 @@
 """Tokens: what lets an AI assistant act as somebody; shown once, listed, revoked, and never in a channel."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from bot.blocks import Message, actions, button, context, section
 from bot.words import code, escape, fence, moment
@@ -18,7 +19,13 @@ def made(token: Token, secret: str, service: str) -> Message:
     line = f'claude mcp add --transport http podkeeper {service}/mcp --header "Authorization: Bearer {secret}"'
     how = "Whoever has it acts as you. For example, on the machine of your assistant (docs/mcp.md has others):"
     blocks = [section(head), section(fence(secret)), section(how), section(fence(line))]
-    return Message(f"{head}\n{secret}\n{how}\n{escape(line)}", [*blocks, *actions(_revoke(token))])
+    here = urlsplit(service).hostname in ("127.0.0.1", "localhost", "::1")
+    only = (
+        "That address is good on the machine of Podkeeper only; for others an admin sets PODKEEPER_URL." if here else ""
+    )
+    blocks += map(context, filter(None, [only]))
+    said = "\n".join(filter(None, [head, secret, how, escape(line), only]))
+    return Message(said, [*blocks, *actions(_revoke(token))])
 
 
 def listed(tokens: Sequence[Token]) -> Message:

@@ -12,6 +12,8 @@ log = logging.getLogger("podkeeper.slack")
 
 _REMEMBERED = 2000
 _FRESH = timedelta(days=1)
+_AGAIN = timedelta(minutes=5)
+"""After so long it is asked again for what was not told."""
 _NIGHT = 5
 """O'clock until which tomorrow morning is the one that comes."""
 MORNING = 9
@@ -28,7 +30,7 @@ class Zones:
     async def of(self, user: str, now: datetime) -> tzinfo | None:
         """Somebody's zone; None when it is not known."""
         known = self._known.get(user)
-        if known is not None and now - known[0] < _FRESH:
+        if known is not None and now - known[0] < (_FRESH if known[1] is not None else _AGAIN):
             return known[1]
         zone = await self._ask(user)
         self._known.pop(user, None)

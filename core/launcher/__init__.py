@@ -3,5 +3,6 @@
 from core.launcher.launcher import Launcher
 from core.launcher.orders import Terms, devices, keepalive_token, listens
 from core.launcher.routes import routes_of
+from core.launcher.words import without
 
-__all__ = ["Launcher", "Terms", "devices", "keepalive_token", "listens", "routes_of"]
+__all__ = ["Launcher", "Terms", "devices", "keepalive_token", "listens", "routes_of", "without"]

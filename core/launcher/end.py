@@ -163,16 +163,17 @@ class End:
         )
 
     async def _settle(self, pod: Pod, to: Status, kind: str, reason: str, cause: Cause | None) -> None:
+        now = self._now()
         moved = await self._store.move(
             pod.id,
             pod.run,
             {pod.status},
             to,
-            self._now(),
+            now,
             Draft(kind=kind, actor="worker", via="worker", data={"reason": reason, "cause": cause}),
             reason=reason,
             cause=cause,
-            ended_at=self._now(),
+            ended_at=now,
             ref=None,
             upstreams={},
             gpus=(),

@@ -1,9 +1,12 @@
 """How a pod's end is told to people."""
 
+from collections.abc import Iterable
+
 from core.engines.base import Engine, Instance
 from core.errors import PodError
 from core.model import Pod
 
+_SHORTEST_SECRET = 6
 _SIGNALS = {130: "it was interrupted", 137: "it was killed", 143: "it was told to end"}
 
 
@@ -21,6 +24,15 @@ def how_it_ended(instance: Instance | None) -> str:
     return f"Its command ended with exit code {instance.exit_code}" + (f": {told}." if told else ".")
 
 
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text with these left out, but for those too short to tell from anything else."""
+    # Line by line, since only the last ones may be here; the longest first, since one may be the beginning of another.
+    parts = {part for secret in secrets for part in secret.splitlines() if len(part) >= _SHORTEST_SECRET}
+    for part in sorted(parts, key=len, reverse=True):
+        text = text.replace(part, "…")
+    return text
+
+
 async def with_last_lines(reason: str, engine: Engine, pod: Pod, token: str) -> str:
     """The reason, and the pod's last log lines when there are any: its container is removed next.
 
@@ -31,9 +43,6 @@ async def with_last_lines(reason: str, engine: Engine, pod: Pod, token: str) -> 
     except PodError:
         return reason
     # What somebody handed over as a secret may be printed by the program; this text goes into rows and messages.
-    # Line by line, since only the last ones are here; the longest first, since one may be the beginning of another.
-    secrets = {token, *(part for value in pod.spec.env.values() for part in value.splitlines())}
-    for secret in sorted(secrets, key=len, reverse=True):
-        lines = lines.replace(secret, "…") if len(secret) >= 6 else lines
+    lines = without(lines, [token, *pod.spec.env.values()])
     clean = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in lines[-600:])
     return f"{reason}\nLast lines:\n{clean}" if clean else reason

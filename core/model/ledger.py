@@ -27,6 +27,15 @@ class Run(Frozen):
     """What ended it."""
     gone_at: datetime | None = None
     """When its pod was terminated; None: it was not."""
+    max_lifetime: timedelta | None = None
+    """When it is ended, whatever its traffic; None: never."""
+
+    @property
+    def unused(self) -> bool:
+        """It was ended because nobody used it, and not for its lifetime."""
+        if self.cause is not Cause.IDLE or self.ended_at is None:
+            return False
+        return self.max_lifetime is None or self.ended_at - self.started_at < self.max_lifetime
 
     def within(self, since: datetime, until: datetime) -> timedelta:
         """How much of it lies between the two."""

@@ -1,16 +1,19 @@
 """Costs: how long a start of a template takes, and what pods took and cost, by the runs that are written down."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from core.errors import Forbidden
-from core.model import Caller, Cause, Frozen, Role, Run
+from core.model import Caller, Frozen, Role, Run
 from core.store import Store
 from core.units import price
 
 SLEEP_COUNTED = timedelta(days=1)
 """Of the rest after a stop for silence, this much counts as saved at most: the next day somebody might have noticed."""
+_AT_ONCE = timedelta(seconds=5)
+"""A pod whose end and whose termination are no further apart was terminated instead of being stopped."""
 _STARTS = 10
 """Past starts that the expected time is taken from."""
 
@@ -95,13 +98,17 @@ class Costs:
 def bill(runs: Sequence[Run], since: datetime, until: datetime, zone: tzinfo = UTC) -> Bill:
     """Pure: from runs (by pod, oldest first; those too that ended up to `SLEEP_COUNTED` before) to what they took."""
     spans = list(_days(since, until, zone))
+    ends = [end for _, _, end in spans]
     days = {day: Share() for day, _, _ in spans}
     pods: defaultdict[str, Share] = defaultdict(Share)
     last: dict[str, Run] = {}
-    for run, following in _pairs(runs):
+    for run, awake in _with_rest(runs, until):
         last[run.pod_id] = run
-        for day, begin, end in spans:
-            share = _share(run, following, begin, end)
+        # Only the days that it touches: of thousands of runs most are short.
+        for day, begin, end in spans[bisect_right(ends, run.started_at) :]:
+            if begin >= max(awake, run.ended_at or until):
+                break
+            share = _share(run, awake, begin, end)
             if share is not None:
                 days[day] += share
                 pods[run.pod_id] += share
@@ -111,7 +118,7 @@ def bill(runs: Sequence[Run], since: datetime, until: datetime, zone: tzinfo = U
         if i in pods
     ]
     shares.sort(key=lambda one: (-(one.share.cost or 0), -one.share.time, one.name))
-    ended = [run for run in runs if run.cause is Cause.IDLE and run.ended_at and since <= run.ended_at < until]
+    ended = [run for run in runs if run.unused and run.ended_at and since <= run.ended_at < until]
     return Bill(
         since=since,
         until=until,
@@ -122,26 +129,36 @@ def bill(runs: Sequence[Run], since: datetime, until: datetime, zone: tzinfo = U
     )
 
 
-def _share(run: Run, following: Run | None, begin: datetime, end: datetime) -> Share | None:
-    """Of one run, and of the rest after it, within a day; None: nothing."""
+def _share(run: Run, awake: datetime, begin: datetime, end: datetime) -> Share | None:
+    """Of one run, and of the rest after it that ends at `awake`, within a day; None: nothing."""
     time = run.within(begin, end)
-    slept = timedelta()
-    if run.cause is Cause.IDLE and run.ended_at is not None:
-        ends = (run.ended_at + SLEEP_COUNTED, run.gone_at if run.ended_at != run.gone_at else None)
-        woken = following.started_at if following is not None else None
-        awake = min(at for at in (*ends, woken, end) if at is not None)
-        slept = max(timedelta(), awake - max(run.ended_at, begin))
+    slept = max(timedelta(), min(awake, end) - max(run.ended_at or awake, begin))
     if not time and not slept:
         return None
     cost = price(time, run.price_per_hour)
     return Share(time=time, cost=cost, slept=slept, saved=price(slept, run.price_per_hour))
 
 
-def _pairs(runs: Sequence[Run]) -> Iterable[tuple[Run, Run | None]]:
-    """Each run with the next one of the same pod."""
-    for n, run in enumerate(runs, start=1):
-        following = runs[n] if n < len(runs) else None
-        yield run, following if following is not None and following.pod_id == run.pod_id else None
+def _with_rest(runs: Sequence[Run], until: datetime) -> Iterable[tuple[Run, datetime]]:
+    """Each run with the end of the rest after it; its own end where it was not stopped for silence.
+
+    A pod that was terminated for its silence is made anew under its owner and name, so these say what goes on.
+    """
+    starts: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
+    for run in runs:
+        starts[run.owner, run.name].append(run.started_at)
+    for known in starts.values():
+        known.sort()
+    for run in runs:
+        if not run.unused or run.ended_at is None:
+            yield run, run.ended_at or until
+            continue
+        known = starts[run.owner, run.name]
+        at = bisect_right(known, run.ended_at)
+        later = known[at : at + 1]
+        # What ended for silence by being terminated was not deleted by anybody.
+        gone = [run.gone_at] if run.gone_at is not None and run.gone_at - run.ended_at > _AT_ONCE else []
+        yield run, min(run.ended_at + SLEEP_COUNTED, until, *later, *gone)
 
 
 def _days(since: datetime, until: datetime, zone: tzinfo) -> Iterable[tuple[date, datetime, datetime]]:

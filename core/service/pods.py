@@ -11,7 +11,7 @@ from core.engines.base import Engine
 from core.errors import InvalidInput
 from core.gateway.base import Gateway
 from core.idle import forecast
-from core.launcher import Launcher, devices
+from core.launcher import Launcher, devices, without
 from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, PortModel, Role, Status, Update
 from core.policy import check_name, may_do, may_touch, moved_on
 from core.progress import Board
@@ -29,10 +29,10 @@ _OF_ONE_RUN = (
     *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
     *("keep_until", "kept_by", "warned_at", "proposed_at"),
 )
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PWD|PASSPHRASE|CREDENTIAL|APIKEY|KEY$", re.IGNORECASE)
 """In the name of a variable: it holds a secret."""
-_SHORTEST_SECRET = 6
-"""Characters; what is shorter stands for too much else in a log."""
+_IN_URL = re.compile(r"://[^\s:/@]*:([^\s@]+)@")
+"""The password in an address."""
 MOST_LOG = 256_000
 """A pod may print lines of any length, and whoever shows them works on them in one go."""
 
@@ -164,8 +164,8 @@ class PodService:
             raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
         pod = await self.get(caller, reference)
         text = await self._engine.logs(pod, tail)
-        for secret in () if caller.person == pod.owner and not aloud else _secrets(pod):
-            text = text.replace(secret, "…")
+        if caller.person != pod.owner or aloud:
+            text = without(text, _secrets(pod))
         return text[-MOST_LOG:]
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
@@ -344,9 +344,10 @@ def new_id() -> str:
 
 
 def _secrets(pod: Pod) -> list[str]:
-    """Values that do not belong into a log, the longest first: one may hold another."""
-    named = {value for name, value in pod.spec.env.items() if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET}
-    return sorted(named | set(_tokens(pod).values()), key=len, reverse=True)
+    """Values that do not belong into a log."""
+    env = pod.spec.env
+    named = [value for name, value in env.items() if _SECRET.search(name)]
+    return [*named, *(found for value in env.values() for found in _IN_URL.findall(value)), *_tokens(pod).values()]
 
 
 def _tokens(pod: Pod) -> Mapping[str, str]:

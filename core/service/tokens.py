@@ -54,6 +54,10 @@ class Tokens:
             raise NotFound(f"You have no token {shorten(token_id, 20)!r}. It may be revoked already.")
         return removed
 
+    async def revoke_all(self, kind: str, external: str) -> None:
+        """Whoever is known so outside has left."""
+        await self._store.remove_tokens(kind, external)
+
     async def caller(self, secret: str, via: str) -> tuple[Token, Caller] | None:
         """Whom this secret stands for, by their rights of now; None: it opens nothing (any more).
 

@@ -46,6 +46,7 @@ class Runs(Topic):
                     ready_at=row.ready_at,
                     ended_at=row.ended_at,
                     cause=row.cause,
+                    max_lifetime=row.spec.max_lifetime,
                     gone_at=row.changed_at if row.status == Status.TERMINATED else None,
                 )
                 for row in await conn.execute(query)

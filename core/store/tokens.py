@@ -42,6 +42,13 @@ class Tokens(Topic):
         return None if found is None else Token.model_validate(dict(found))
 
     @whole
+    async def remove_tokens(self, kind: str, external: str) -> None:
+        """Forget all tokens of the people who are known so outside."""
+        whose = select(identities.c.person).where(identities.c.kind == kind, identities.c.external == external)
+        async with self._db.write() as conn:
+            await conn.execute(table.delete().where(table.c.person.in_(whose)))
+
+    @whole
     async def token(self, digest: str) -> tuple[Token, Person, str | None] | None:
         """The one of this hash, its person, and how Slack knows them; None when there is none."""
         slack = select(identities.c.external).where(identities.c.person == people.c.id, identities.c.kind == "slack")

@@ -155,7 +155,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path, slack: SlackDoub
 
 
 @pytest.fixture
-async def quick(tmp_path: Path, slack: SlackDouble) -> AsyncIterator[Stage]:
-    """By Socket Mode only, where the way does not matter."""
+async def connected(tmp_path: Path, slack: SlackDouble) -> AsyncIterator[Stage]:
+    """By Socket Mode only, where the test is about that."""
     async with staged("socket", tmp_path / "data", slack, admins=frozenset({EVE})) as made:
         yield made

@@ -44,21 +44,21 @@ async def test_terminate_asks_first_naming_what_is_lost(stage: Stage) -> None:
     assert stage.slack.ephemerals(ANA) == [asked]
 
 
-async def test_terminate_can_be_cancelled(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    asked = await quick.told("terminate demo")
-    await quick.slack.click(ANA, asked, "pod_terminate_cancel")
-    await quick.shows(asked, "Nothing was terminated.")
-    assert (await quick.only_pod()).status is Status.RUNNING
+async def test_terminate_can_be_cancelled(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    asked = await stage.told("terminate demo")
+    await stage.slack.click(ANA, asked, "pod_terminate_cancel")
+    await stage.shows(asked, "Nothing was terminated.")
+    assert (await stage.only_pod()).status is Status.RUNNING
 
 
-async def test_a_network_volume_stays_and_such_a_pod_has_no_stop_button(quick: Stage) -> None:
-    await quick.home.house.services.volumes.create(await quick.home.local(), "data")
-    post = await quick.started("start hello --name demo --network-volume data")
+async def test_a_network_volume_stays_and_such_a_pod_has_no_stop_button(stage: Stage) -> None:
+    await stage.home.house.services.volumes.create(await stage.home.local(), "data")
+    post = await stage.started("start hello --name demo --network-volume data")
     assert post.buttons == ["Open", "Keep 1 h", "Terminate…"]
-    assert "cannot be stopped, only terminated" in (await quick.told("stop demo")).text
-    await quick.slack.click(ANA, post, "pod_terminate")
-    asked = await quick.slack.until(lambda: quick.slack.ephemerals(ANA)[1:])
+    assert "cannot be stopped, only terminated" in (await stage.told("stop demo")).text
+    await stage.slack.click(ANA, post, "pod_terminate")
+    asked = await stage.slack.until(lambda: stage.slack.ephemerals(ANA)[1:])
     assert "This deletes its container disk for good. The network volume" in asked[0].text
 
 
@@ -74,15 +74,15 @@ async def test_a_stale_click_says_what_happened_and_makes_the_message_true(stage
     assert post.buttons == ["Start again", "Terminate…"]
 
 
-async def test_a_click_on_a_pod_that_is_terminated_meanwhile_is_explained(quick: Stage) -> None:
-    post = await quick.started("start hello --name demo")
-    asked = await quick.told("terminate demo")
-    await quick.home.pods.terminate(await quick.home.local(), "demo")
-    await quick.home.after(await quick.only_pod())
-    await quick.slack.click(ANA, asked, "pod_terminate_confirm")
-    await quick.shows(asked, "is already terminated")
-    await quick.slack.click(ANA, post, "pod_stop")
-    await quick.shows(post, "is terminated")
+async def test_a_click_on_a_pod_that_is_terminated_meanwhile_is_explained(stage: Stage) -> None:
+    post = await stage.started("start hello --name demo")
+    asked = await stage.told("terminate demo")
+    await stage.home.pods.terminate(await stage.home.local(), "demo")
+    await stage.home.after(await stage.only_pod())
+    await stage.slack.click(ANA, asked, "pod_terminate_confirm")
+    await stage.shows(asked, "is already terminated")
+    await stage.slack.click(ANA, post, "pod_stop")
+    await stage.shows(post, "is terminated")
 
 
 async def test_a_double_click_and_a_second_delivery_have_one_effect(stage: Stage) -> None:
@@ -96,12 +96,12 @@ async def test_a_double_click_and_a_second_delivery_have_one_effect(stage: Stage
     assert stage.slack.ephemerals(ANA) == []
 
 
-async def test_buttons_of_an_ephemeral_answer_work_in_the_channel(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    card = await quick.told("show demo")
-    await quick.slack.click(ANA, card, "pod_stop")
-    posts = await quick.slack.until(lambda: quick.slack.messages(GENERAL)[1:])
-    await quick.shows(posts[0], "is stopped")
+async def test_buttons_of_an_ephemeral_answer_work_in_the_channel(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    card = await stage.told("show demo")
+    await stage.slack.click(ANA, card, "pod_stop")
+    posts = await stage.slack.until(lambda: stage.slack.messages(GENERAL)[1:])
+    await stage.shows(posts[0], "is stopped")
     assert card.deleted
 
 
@@ -122,18 +122,18 @@ async def test_keeping_from_a_card_leaves_the_card_with_its_address(stage: Stage
     await stage.shows(shown, f"kept until <!date^{until + 3600}^")
 
 
-async def test_open_only_opens(quick: Stage) -> None:
-    post = await quick.started()
-    assert (await quick.slack.click(ANA, post, "pod_open_0")).ok
+async def test_open_only_opens(stage: Stage) -> None:
+    post = await stage.started()
+    assert (await stage.slack.click(ANA, post, "pod_open_0")).ok
     with pytest.raises(NotOnScreen):
-        await quick.slack.click(ANA, post, "pod_start_again")
+        await stage.slack.click(ANA, post, "pod_start_again")
 
 
-async def test_a_forged_pod_id_in_a_button_is_refused(quick: Stage) -> None:
-    post = await quick.started("start hello --name demo")
-    ack = await quick.slack.click(ANA, post, "pod_open_0")
+async def test_a_forged_pod_id_in_a_button_is_refused(stage: Stage) -> None:
+    post = await stage.started("start hello --name demo")
+    ack = await stage.slack.click(ANA, post, "pod_open_0")
     ack.payload["actions"] = [{"action_id": "pod_stop", "value": "nosuchpod12345"}]
     ack.payload["trigger_id"] = "another"
-    await quick.slack.again(ack)
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    await stage.slack.again(ack)
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
     assert "No pod 'nosuchpod12345'" in said.text

@@ -85,14 +85,14 @@ async def test_a_start_says_how_long_the_last_ones_took(tmp_path: Path, slack: S
         await stage.shows(second, "is running")
 
 
-async def test_a_long_log_comes_as_a_file_and_its_end_in_the_answer(quick: Stage) -> None:
-    await quick.started("start hello --name demo --env API_KEY=tiger-tiger")
-    quick.home.engine.say((await quick.only_pod()).id, *(f"line {n} tiger-tiger" for n in range(500)))
-    told = await quick.told("logs demo --tail 500")
+async def test_a_long_log_comes_as_a_file_and_its_end_in_the_answer(stage: Stage) -> None:
+    await stage.started("start hello --name demo --env API_KEY=tiger-tiger")
+    stage.home.engine.say((await stage.only_pod()).id, *(f"line {n} tiger-tiger" for n in range(500)))
+    told = await stage.told("logs demo --tail 500")
     assert "I sent you all of it as a file." in told.text
     assert "line 499" in told.screen
     assert len(told.screen) < 1200
-    [post] = quick.slack.directs(ANA)
+    [post] = stage.slack.directs(ANA)
     [file] = post.files
     assert file.name == "demo.log"
     text = file.content.decode()
@@ -100,43 +100,62 @@ async def test_a_long_log_comes_as_a_file_and_its_end_in_the_answer(quick: Stage
     assert "tiger" not in text + told.screen
 
 
+async def test_a_log_that_is_long_only_when_it_is_escaped_comes_as_a_file_too(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.engine.say((await stage.only_pod()).id, "<" * 2700)
+    assert "I sent you all of it as a file." in (await stage.told("logs demo")).text
+
+
+async def test_secrets_of_several_lines_and_in_addresses_are_left_out_of_logs(stage: Stage) -> None:
+    ana = await stage.home.member(ANA)
+    env = {
+        "SSH_KEY": "-----BEGIN-----\nDDDDEEEEFFFF\n",
+        "DATABASE_URL": "postgres://u:hunter22@db/x",
+        "MODE": "verbose",
+    }
+    pod = await stage.home.started(ana, name="demo", env=env)
+    stage.home.engine.say(pod.id, "key DDDDEEEEFFFF", "dsn postgres://u:hunter22@db/x", "mode verbose")
+    told = await stage.told("logs demo --tail 3")
+    assert "key …\ndsn postgres://u:…@db/x\nmode verbose" in told.screen
+
+
 @pytest.mark.parametrize("refused", ["missing_scope", "internal_error"])
-async def test_where_slack_takes_no_file_the_end_of_the_log_is_all(quick: Stage, refused: str) -> None:
-    await quick.started("start hello --name demo")
-    quick.home.engine.say((await quick.only_pod()).id, *(f"line {n}" for n in range(900)))
+async def test_where_slack_takes_no_file_the_end_of_the_log_is_all(stage: Stage, refused: str) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.engine.say((await stage.only_pod()).id, *(f"line {n}" for n in range(900)))
     if refused == "missing_scope":
-        quick.slack.scopes.discard("files:write")
+        stage.slack.scopes.discard("files:write")
     else:
-        quick.slack.fail_next("files.getUploadURLExternal", refused)
-    told = await quick.told("logs demo --tail 900")
+        stage.slack.fail_next("files.getUploadURLExternal", refused)
+    told = await stage.told("logs demo --tail 900")
     assert "Slack took no file with all of it" in told.text
     assert "line 899" in told.screen
     assert len(told.screen) > 2000
 
 
-async def test_without_the_scope_for_time_zones_a_warning_offers_hours(quick: Stage) -> None:
-    quick.slack.scopes.discard("users:read")
-    await quick.started("start hello --name demo")
-    assert (await quick.warned()).buttons == ["Keep 1 h", "Keep 8 h", "Stop now", "Why?"]
+async def test_without_the_scope_for_time_zones_a_warning_offers_hours(stage: Stage) -> None:
+    stage.slack.scopes.discard("users:read")
+    await stage.started("start hello --name demo")
+    assert (await stage.warned()).buttons == ["Keep 1 h", "Keep 8 h", "Stop now", "Why?"]
 
 
-async def test_the_morning_is_that_of_the_owner(quick: Stage) -> None:
-    quick.slack.zones[ANA] = "America/Los_Angeles"
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()  # 6:26 there
+async def test_the_morning_is_that_of_the_owner(stage: Stage) -> None:
+    stage.slack.zones[ANA] = "America/Los_Angeles"
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()  # 6:26 there
     nine = datetime(2026, 11, 25, 17, tzinfo=UTC)
     assert f"pod_keep_until_{int(nine.timestamp())}" in [element["action_id"] for element in warning.elements]
 
 
-async def test_a_morning_that_is_past_is_refused_and_says_so(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
+async def test_a_morning_that_is_past_is_refused_and_says_so(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
     [action] = [e["action_id"] for e in warning.elements if "until" in e["action_id"]]
-    quick.home.clock.forward(days=2)
-    await quick.slack.click(ANA, warning, action)
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    stage.home.clock.forward(days=2)
+    await stage.slack.click(ANA, warning, action)
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
     assert "that time is past" in said.text
-    assert (await quick.only_pod()).keep_until is None
+    assert (await stage.only_pod()).keep_until is None
 
 
 @pytest.mark.parametrize(

@@ -106,15 +106,15 @@ async def test_a_slack_that_is_away_delays_nothing_and_is_found_when_it_is_back(
     assert "no connection to Slack" in caplog.text
 
 
-async def test_refreshed_connections_lose_nothing(quick: Stage) -> None:
+async def test_refreshed_connections_lose_nothing(connected: Stage) -> None:
     """Slack renews one after the other; all the while somebody types, and each command is acknowledged once."""
-    sockets = quick.slack.sockets
-    await quick.slack.until(lambda: len(sockets.connected) == 2)
+    sockets = connected.slack.sockets
+    await connected.slack.until(lambda: len(sockets.connected) == 2)
 
     async def keep_typing() -> int:
         typed = 0
         while not renewed.is_set():
-            assert (await quick.slack.command(ANA, GENERAL, "/pod", "help")).ok
+            assert (await connected.slack.command(ANA, GENERAL, "/pod", "help")).ok
             typed += 1
         return typed
 
@@ -122,20 +122,20 @@ async def test_refreshed_connections_lose_nothing(quick: Stage) -> None:
     typing = asyncio.create_task(keep_typing())
     for _ in range(20):
         await sockets.disconnect(only=sockets.connected[0])
-        await quick.slack.until(lambda: len(sockets.connected) == 2)
+        await connected.slack.until(lambda: len(sockets.connected) == 2)
     renewed.set()
     typed = await typing
     assert typed > 5
-    await quick.slack.until(lambda: len(quick.slack.ephemerals(ANA)) == typed)
+    await connected.slack.until(lambda: len(connected.slack.ephemerals(ANA)) == typed)
 
 
-async def test_a_connection_that_is_refused_for_good_is_not_needed_while_another_stands(quick: Stage) -> None:
-    sockets = quick.slack.sockets
-    await quick.slack.until(lambda: len(sockets.connected) == 2)
-    quick.slack.app_token = "xapp-changed"
+async def test_a_connection_that_is_refused_for_good_is_not_needed_while_another_stands(connected: Stage) -> None:
+    sockets = connected.slack.sockets
+    await connected.slack.until(lambda: len(sockets.connected) == 2)
+    connected.slack.app_token = "xapp-changed"
     await sockets.disconnect(only=sockets.connected[0])
-    assert "/pod start" in (await quick.told("help")).text
-    quick.slack.app_token = "xapp-double"
+    assert "/pod start" in (await connected.told("help")).text
+    connected.slack.app_token = "xapp-double"
 
 
 async def test_forged_old_oversized_and_broken_requests_reach_nothing(tmp_path: Path, slack: SlackDouble) -> None:
@@ -165,21 +165,21 @@ async def test_every_event_is_acknowledged_although_none_is_used(stage: Stage) -
         assert (ack.ok, ack.retries) == (True, 0)
 
 
-async def test_an_unknown_button_is_answered(quick: Stage) -> None:
-    post = await quick.started()
-    ack = await quick.slack.click(ANA, post, "pod_open_0")
+async def test_an_unknown_button_is_answered(stage: Stage) -> None:
+    post = await stage.started()
+    ack = await stage.slack.click(ANA, post, "pod_open_0")
     ack.payload["actions"], ack.payload["trigger_id"] = [{"action_id": "from_the_future", "value": "x"}], "t2"
-    assert (await quick.slack.again(ack)).ok
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    assert (await stage.slack.again(ack)).ok
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
     assert "from another version of Podkeeper" in said.text
 
 
-async def test_an_answer_after_half_an_hour_comes_directly(quick: Stage) -> None:
-    ack = await quick.slack.command(ANA, GENERAL, "/pod", "help")
-    await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
-    quick.slack.offset += 31 * 60
-    await quick.slack.again(ack)
-    [direct] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_an_answer_after_half_an_hour_comes_directly(stage: Stage) -> None:
+    ack = await stage.slack.command(ANA, GENERAL, "/pod", "help")
+    await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
+    stage.slack.offset += 31 * 60
+    await stage.slack.again(ack)
+    [direct] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "/pod start" in direct.text
 
 

@@ -55,29 +55,29 @@ async def test_start_without_a_template_asks_in_a_form_and_starts_in_the_channel
     ],
 )
 async def test_what_is_wrong_is_said_at_its_field_and_the_form_stays(
-    quick: Stage, field: str, value: str, said: str
+    stage: Stage, field: str, value: str, said: str
 ) -> None:
-    await quick.home.started(await quick.home.member(ANA), name="taken")
-    await quick.pod("start")
-    form = await opened(quick)
-    await quick.slack.submit(ANA, form, **{"template": "hello", field: value})
+    await stage.home.started(await stage.home.member(ANA), name="taken")
+    await stage.pod("start")
+    form = await opened(stage)
+    await stage.slack.submit(ANA, form, **{"template": "hello", field: value})
     assert list(form.errors) == [field]
     assert said in form.errors[field]
     assert form.open
-    assert len(await quick.home.pods.list(await quick.home.local(), everyone=True)) == 1
-    assert (await quick.slack.submit(ANA, form, template="hello", name="demo")).ok
-    [post] = await quick.slack.until(lambda: quick.slack.messages(GENERAL))
-    await quick.shows(post, "`demo` is running")
+    assert len(await stage.home.pods.list(await stage.home.local(), everyone=True)) == 1
+    assert (await stage.slack.submit(ANA, form, template="hello", name="demo")).ok
+    [post] = await stage.slack.until(lambda: stage.slack.messages(GENERAL))
+    await stage.shows(post, "`demo` is running")
 
 
-async def test_a_form_that_is_sent_twice_starts_one_pod(quick: Stage) -> None:
-    await quick.pod("start")
-    form = await opened(quick)
-    sent = await quick.slack.submit(ANA, form, template="hello")
-    assert (await quick.slack.again(sent)).ok
-    [post] = await quick.slack.until(lambda: quick.slack.messages(GENERAL))
-    await quick.shows(post, "is running")
-    assert (await quick.only_pod()).status is Status.RUNNING
+async def test_a_form_that_is_sent_twice_starts_one_pod(stage: Stage) -> None:
+    await stage.pod("start")
+    form = await opened(stage)
+    sent = await stage.slack.submit(ANA, form, template="hello")
+    assert (await stage.slack.again(sent)).ok
+    [post] = await stage.slack.until(lambda: stage.slack.messages(GENERAL))
+    await stage.shows(post, "is running")
+    assert (await stage.only_pod()).status is Status.RUNNING
 
 
 async def test_a_limit_is_said_in_the_form(tmp_path: Path, slack: SlackDouble) -> None:
@@ -89,9 +89,9 @@ async def test_a_limit_is_said_in_the_form(tmp_path: Path, slack: SlackDouble) -
         assert "limit" in form.errors["template"]
 
 
-async def test_a_trigger_that_slack_does_not_take_leaves_the_command(quick: Stage) -> None:
-    quick.slack.fail_next("views.open", "expired_trigger_id")
-    said = await quick.told("start")
+async def test_a_trigger_that_slack_does_not_take_leaves_the_command(stage: Stage) -> None:
+    stage.slack.fail_next("views.open", "expired_trigger_id")
+    said = await stage.told("start")
     assert "Which template? Write it after start, for example `/pod start hello`" in said.screen
 
 
@@ -115,11 +115,11 @@ async def test_bare_pod_offers_the_form_a_list_and_help(stage: Stage) -> None:
     await stage.slack.until(lambda: "/pod terminate" in stage.slack.ephemerals(ANA)[-1].screen)
 
 
-async def test_a_form_has_the_network_volumes_and_what_was_typed(quick: Stage) -> None:
-    volumes = quick.home.house.services.volumes
-    await volumes.create(await quick.home.local(), "datasets")
-    await quick.pod("start --network-volume datasets --env A=1 --env B=2 --gpu A100:2")
-    form = await opened(quick)
+async def test_a_form_has_the_network_volumes_and_what_was_typed(stage: Stage) -> None:
+    volumes = stage.home.house.services.volumes
+    await volumes.create(await stage.home.local(), "datasets")
+    await stage.pod("start --network-volume datasets --env A=1 --env B=2 --gpu A100:2")
+    form = await opened(stage)
     fields = {block["block_id"]: block["element"] for block in form.blocks}
     assert fields["network_volume"]["initial_option"]["value"] == "datasets"
     assert fields["env"]["initial_value"] == "A=1\nB=2"

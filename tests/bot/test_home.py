@@ -57,30 +57,30 @@ async def test_the_page_shows_ones_own_pods_and_follows_them(stage: Stage) -> No
     assert len(stage.slack.messages(GENERAL)) == 1
 
 
-async def test_what_the_reaper_does_is_on_the_page_too(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    await visited(quick)
-    await quick.idle()
-    page = await becomes(quick, "EXITED")
+async def test_what_the_reaper_does_is_on_the_page_too(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    await visited(stage)
+    await stage.idle()
+    page = await becomes(stage, "EXITED")
     assert "Nobody used it for 31m" in page.screen
 
 
-async def test_a_page_that_nobody_has_looked_at_is_not_made(quick: Stage) -> None:
-    await quick.started("start hello")
-    await quick.slack.visit_home(ANA, tab="messages")
-    await quick.idle()
-    assert quick.slack.homes == {}
+async def test_a_page_that_nobody_has_looked_at_is_not_made(stage: Stage) -> None:
+    await stage.started("start hello")
+    await stage.slack.visit_home(ANA, tab="messages")
+    await stage.idle()
+    assert stage.slack.homes == {}
 
 
-async def test_many_events_are_published_together(quick: Stage) -> None:
-    await visited(quick)
-    before = quick.slack.published
-    caller = await quick.home.member(ANA)
+async def test_many_events_are_published_together(stage: Stage) -> None:
+    await visited(stage)
+    before = stage.slack.published
+    caller = await stage.home.member(ANA)
     for _ in range(5):
-        await quick.home.started(caller)
-    page = await becomes(quick, "hello-5")
-    await quick.slack.until(lambda: len(re.findall("RUNNING", quick.slack.homes[ANA].screen)) == 5)
-    assert quick.slack.published - before < 15, "each start alone is three events"
+        await stage.home.started(caller)
+    page = await becomes(stage, "hello-5")
+    await stage.slack.until(lambda: len(re.findall("RUNNING", stage.slack.homes[ANA].screen)) == 5)
+    assert stage.slack.published - before < 15, "each start alone is three events"
     assert len(page.blocks) <= 100
 
 
@@ -91,13 +91,13 @@ async def test_somebody_who_may_not_use_pods_is_told_so_on_the_page(tmp_path: Pa
         assert page.buttons == []
 
 
-async def test_a_page_that_slack_refuses_is_made_anew_at_the_next_look(quick: Stage) -> None:
-    quick.slack.fail_next("views.publish", "internal_error")
-    await quick.slack.visit_home(ANA)
-    await quick.slack.until(lambda: not quick.slack.failures)
-    await visited(quick)
-    assert (await quick.home.pods.list(await quick.home.local(), everyone=True)) == ()
-    assert Status.RUNNING not in quick.slack.homes[ANA].screen
+async def test_a_page_that_slack_refuses_is_made_anew_at_the_next_look(stage: Stage) -> None:
+    stage.slack.fail_next("views.publish", "internal_error")
+    await stage.slack.visit_home(ANA)
+    await stage.slack.until(lambda: not stage.slack.failures)
+    await visited(stage)
+    assert (await stage.home.pods.list(await stage.home.local(), everyone=True)) == ()
+    assert Status.RUNNING not in stage.slack.homes[ANA].screen
 
 
 async def test_an_admin_unfolds_everybody_elses_pods_and_folds_them_again(stage: Stage) -> None:
@@ -114,30 +114,30 @@ async def test_an_admin_unfolds_everybody_elses_pods_and_folds_them_again(stage:
     await stage.slack.until(lambda: "`anas`" not in stage.slack.homes[EVE].screen)
 
 
-async def test_the_page_of_who_is_no_admin_does_not_unfold(quick: Stage) -> None:
-    await quick.started("start hello --name eves", user=EVE)
-    page = await visited(quick)
-    ack = await quick.slack.press(ANA, page, "pod_help")
+async def test_the_page_of_who_is_no_admin_does_not_unfold(stage: Stage) -> None:
+    await stage.started("start hello --name eves", user=EVE)
+    page = await visited(stage)
+    ack = await stage.slack.press(ANA, page, "pod_help")
     ack.payload["actions"][0]["action_id"], ack.payload["trigger_id"] = "pod_others_show", "other"
-    published = quick.slack.published
-    assert (await quick.slack.again(ack)).ok
-    await quick.slack.until(lambda: quick.slack.published > published)
-    assert "eves" not in quick.slack.homes[ANA].screen
+    published = stage.slack.published
+    assert (await stage.slack.again(ack)).ok
+    await stage.slack.until(lambda: stage.slack.published > published)
+    assert "eves" not in stage.slack.homes[ANA].screen
 
 
-async def test_the_month_is_a_chart_with_its_figures_in_words(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    quick.home.clock.forward(hours=3)
-    page = await visited(quick)
+async def test_the_month_is_a_chart_with_its_figures_in_words(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.clock.forward(hours=3)
+    page = await visited(stage)
     assert "*Your pods in November*: 3h" in page.screen
     [chart] = [block for block in page.blocks if block["type"] == "data_visualization"]
     assert (chart["title"], chart["chart"]["series"][0]["data"][-1]["value"]) == ("Hours per 2 days", 3)
 
 
-async def test_where_slack_takes_no_chart_the_page_comes_without(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    quick.home.clock.forward(hours=1)
-    quick.slack.fail_next("views.publish", "invalid_arguments")
-    page = await visited(quick)
+async def test_where_slack_takes_no_chart_the_page_comes_without(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.clock.forward(hours=1)
+    stage.slack.fail_next("views.publish", "invalid_arguments")
+    page = await visited(stage)
     assert "*Your pods in November*" in page.screen
     assert all(block["type"] != "data_visualization" for block in page.blocks)

@@ -64,27 +64,27 @@ async def test_a_warning_in_the_thread_rings_for_its_owner_and_becomes_what_happ
 
 
 @pytest.mark.parametrize("trouble", ["deleted", "archived", "thrown out"])
-async def test_where_the_thread_is_no_more_the_owner_is_told_directly(quick: Stage, trouble: str) -> None:
-    start = await in_thread(quick)
+async def test_where_the_thread_is_no_more_the_owner_is_told_directly(stage: Stage, trouble: str) -> None:
+    start = await in_thread(stage)
     if trouble == "deleted":
         start.deleted = True
     elif trouble == "archived":
-        quick.slack.channels[GENERAL].archived = True
+        stage.slack.channels[GENERAL].archived = True
     else:
-        quick.slack.channels[GENERAL].members.discard(quick.slack.bot)
-    quick.home.clock.forward(minutes=26)
-    await quick.home.tick()
-    [warning] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+        stage.slack.channels[GENERAL].members.discard(stage.slack.bot)
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [warning] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert warning.text.startswith("`demo` will be stopped")
 
 
-async def test_a_start_in_a_channel_without_the_bot_has_no_thread_but_a_direct_message(quick: Stage) -> None:
-    await quick.told("settings --notices thread")
-    await quick.pod("start hello --name demo", channel=PRIVATE)
-    await quick.slack.until(lambda: any("is running" in post.text for post in quick.slack.directs(ANA)))
-    quick.home.clock.forward(minutes=26)
-    await quick.home.tick()
-    [_, warning] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+async def test_a_start_in_a_channel_without_the_bot_has_no_thread_but_a_direct_message(stage: Stage) -> None:
+    await stage.told("settings --notices thread")
+    await stage.pod("start hello --name demo", channel=PRIVATE)
+    await stage.slack.until(lambda: any("is running" in post.text for post in stage.slack.directs(ANA)))
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [_, warning] = await stage.slack.until(lambda: len(stage.slack.directs(ANA)) == 2 and stage.slack.directs(ANA))
     assert "will be stopped" in warning.text
 
 
@@ -118,6 +118,11 @@ async def test_a_stop_that_fails_is_told_to_the_admins_too(tmp_path: Path, slack
         [told] = await slack.until(lambda: slack.messages(ADMINS))
         assert told.text.startswith("Could not stop demo")
         stage.home.engine.stop_fails = False
+        # Their owner cannot be told for a while; the admins do not hear of it again with each attempt.
+        for _ in range(2):
+            slack.fail_next("conversations.open", "internal_error")
+        await slack.until(lambda: any("Could not stop" in post.text for post in slack.directs(ANA)), timeout=30)
+        assert slack.messages(ADMINS) == [told]
 
 
 async def test_an_admin_channel_that_cannot_be_written_to_is_logged_and_stops_nothing(
@@ -129,6 +134,62 @@ async def test_an_admin_channel_that_cannot_be_written_to_is_logged_and_stops_no
         await stage.started("start hello --name demo")
         assert "`demo`" in (await stage.idle()).text
     assert "SLACK_ADMIN_CHANNEL takes no message: Slack says not_in_channel; invite the bot" in caplog.text
+
+
+async def test_a_start_again_from_the_thread_is_told_in_the_same_thread_later(stage: Stage) -> None:
+    start = await in_thread(stage)
+    warning = await warned(stage, start)
+    stage.home.clock.forward(minutes=5)
+    await stage.home.tick()
+    await stage.shows(warning, "was stopped")
+    await stage.slack.click(ANA, warning, "pod_start_again")
+    await stage.shows(warning, "is running")
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [_, again] = await stage.slack.until(lambda: len(stage.slack.replies(start)) == 2 and stage.slack.replies(start))
+    assert "will be stopped" in again.text
+
+
+async def test_a_refusal_that_nobody_knows_of_a_thread_leads_to_a_direct_message(stage: Stage) -> None:
+    await in_thread(stage)
+    stage.slack.fail_next("chat.postMessage", "restricted_action_thread_locked")
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [told] = await stage.slack.until(lambda: stage.slack.directs(ANA))
+    assert "will be stopped" in told.text
+
+
+async def test_a_thread_that_slack_refuses_for_now_is_tried_again(stage: Stage) -> None:
+    start = await in_thread(stage)
+    stage.slack.fail_next("chat.postMessage", "internal_error")
+    assert "will be stopped" in (await warned(stage, start)).text
+    assert stage.slack.directs(ANA) == []
+
+
+async def test_a_resume_by_an_admin_elsewhere_does_not_move_the_thread(stage: Stage) -> None:
+    start = await in_thread(stage)
+    stage.slack.channel("CELSEWHERE", "elsewhere")
+    await stage.pod("stop demo")
+    await stage.slack.until(lambda: any("is stopped" in post.text for post in stage.slack.messages(GENERAL)))
+    await stage.pod("resume demo", user=EVE, channel="CELSEWHERE")
+    await stage.slack.until(lambda: any("is running" in post.text for post in stage.slack.messages("CELSEWHERE")))
+    assert "will be stopped" in (await warned(stage, start)).text
+
+
+async def test_a_start_by_direct_message_and_a_stop_by_a_person_have_no_thread(stage: Stage) -> None:
+    start = await in_thread(stage)
+    warning = await warned(stage, start)
+    stage.home.clock.forward(minutes=5)
+    await stage.home.tick()
+    await stage.shows(warning, "was stopped")
+    await stage.pod("resume demo", channel=PRIVATE)
+    await stage.slack.until(lambda: any("is running" in post.text for post in stage.slack.directs(ANA)))
+    await stage.pod("stop demo", channel=PRIVATE)
+    await stage.slack.until(lambda: any("is stopped" in post.text for post in stage.slack.directs(ANA)))
+    before = stage.slack.directs(ANA)
+    await stage.home.house.reaper.propose(stage.home.clock.forward(days=15), stage.home.house.settings.forget_after)
+    await stage.slack.until(lambda: len(stage.slack.directs(ANA)) > len(before), what="for the proposal, directly")
+    assert stage.slack.replies(start) == [warning]
 
 
 PRICED = """
@@ -147,7 +208,7 @@ async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_p
     (tmp_path / "templates" / "priced.yaml").write_text(PRICED)
     async with staged("socket", tmp_path / "data", slack, templates_dir=tmp_path / "templates") as stage:
         clock, services, web = stage.home.clock, stage.home.house.services, client(slack.bot_token, slack.api_url)
-        mail = Mail(Poster(web), Places(services.notes), ADMINS)
+        mail = Mail(services, Poster(web), Places(services.notes), ADMINS)
 
         async def told() -> list[str]:
             """As after a restart: nothing is known but what was noted."""
@@ -165,6 +226,9 @@ async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_p
         assert "Stopping what nobody used spared 29m, about $0.97." in text
         assert "Stopped because nobody used it: 1" in text
         assert "`demo` of ana · ran 31m · $2.00 per hour" in text
+        slack.zones[EVE] = "America/Los_Angeles"  # where it is still the day before
+        assert await told() == [text]
+        slack.zones[EVE] = "Asia/Tokyo"
         clock.forward(hours=14)
         assert await told() == [text]
         clock.forward(days=9)  # a day without pods, and the rest is no longer counted

@@ -30,77 +30,77 @@ async def test_an_idle_stop_is_told_to_the_owner_and_start_again_really_does(sta
     assert updates == {GENERAL, stage.slack.direct(ANA)}
 
 
-async def test_a_stop_by_a_person_is_not_told(quick: Stage) -> None:
-    await quick.started("start hello --name first")
-    await quick.pod("stop first")
-    await quick.slack.until(lambda: "is stopped" in quick.slack.messages(GENERAL)[-1].text)
-    await quick.started("start hello --name second")
-    assert "`second`" in (await quick.idle()).text
-    assert len(quick.slack.directs(ANA)) == 1
+async def test_a_stop_by_a_person_is_not_told(stage: Stage) -> None:
+    await stage.started("start hello --name first")
+    await stage.pod("stop first")
+    await stage.slack.until(lambda: "is stopped" in stage.slack.messages(GENERAL)[-1].text)
+    await stage.started("start hello --name second")
+    assert "`second`" in (await stage.idle()).text
+    assert len(stage.slack.directs(ANA)) == 1
 
 
-async def test_an_end_by_itself_is_told_with_its_last_lines(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    quick.home.engine.die((await quick.only_pod()).id, out_of_memory=True)
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_an_end_by_itself_is_told_with_its_last_lines(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.engine.die((await stage.only_pod()).id, out_of_memory=True)
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`demo` has failed: It ran out of memory" in notice.text
     assert "```\nhello from" in notice.screen
     assert notice.buttons == ["Start again", "Terminate…"]
 
 
-async def test_a_stop_that_fails_is_told_and_never_called_stopped(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
-    quick.home.engine.stop_fails = True
-    quick.home.clock.forward(minutes=5)
-    await quick.home.house.reaper.tick(quick.home.clock())
-    [told] = await quick.slack.until(lambda: quick.slack.directs(ANA)[1:])
+async def test_a_stop_that_fails_is_told_and_never_called_stopped(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    stage.home.engine.stop_fails = True
+    stage.home.clock.forward(minutes=5)
+    await stage.home.house.reaper.tick(stage.home.clock())
+    [told] = await stage.slack.until(lambda: stage.slack.directs(ANA)[1:])
     assert told.text.startswith("Could not stop demo; it may still be running and will be tried again.")
     assert "was stopped" not in warning.text
-    quick.home.engine.stop_fails = False
-    await quick.shows(warning, "`demo` was stopped")
+    stage.home.engine.stop_fails = False
+    await stage.shows(warning, "`demo` was stopped")
 
 
-async def test_a_clean_end_is_told(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    quick.home.engine.die((await quick.only_pod()).id, code=0)
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_a_clean_end_is_told(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    stage.home.engine.die((await stage.only_pod()).id, code=0)
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`demo` has ended" in notice.text
 
 
-async def test_a_failed_start_that_no_message_follows_is_told(quick: Stage) -> None:
-    quick.home.engine.script = Script.NO_IMAGE
-    await quick.home.started(await quick.home.member(ANA), name="quiet")
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_a_failed_start_that_no_message_follows_is_told(stage: Stage) -> None:
+    stage.home.engine.script = Script.NO_IMAGE
+    await stage.home.started(await stage.home.member(ANA), name="quiet")
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`quiet` has failed: The registry docker.io has no image busybox:stable" in notice.text
 
 
-async def test_a_failed_start_that_a_message_follows_is_told_there_only(quick: Stage) -> None:
-    quick.home.engine.script = Script.NO_IMAGE
-    await quick.pod("start hello --name seen")
-    await quick.slack.until(lambda: any("has failed" in p.text for p in quick.slack.messages(GENERAL)))
-    await quick.home.started(await quick.home.member(ANA), name="unseen")
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_a_failed_start_that_a_message_follows_is_told_there_only(stage: Stage) -> None:
+    stage.home.engine.script = Script.NO_IMAGE
+    await stage.pod("start hello --name seen")
+    await stage.slack.until(lambda: any("has failed" in p.text for p in stage.slack.messages(GENERAL)))
+    await stage.home.started(await stage.home.member(ANA), name="unseen")
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`unseen`" in notice.text
 
 
-async def test_what_happened_while_slack_was_away_is_told_when_it_is_back(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
+async def test_what_happened_while_slack_was_away_is_told_when_it_is_back(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
     for _ in range(2):
-        quick.slack.fail_next("conversations.open", "internal_error")
-    quick.home.clock.forward(minutes=26)
-    await quick.home.tick()
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA), timeout=30)
+        stage.slack.fail_next("conversations.open", "internal_error")
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA), timeout=30)
     assert "`demo` will be stopped" in notice.text
 
 
 @pytest.mark.parametrize("refused", ["invalid_auth", "token_revoked", "missing_scope"])
-async def test_what_happened_while_slack_took_no_token_is_told_when_it_takes_one(quick: Stage, refused: str) -> None:
-    await quick.started("start hello --name demo")
-    quick.slack.fail_next("conversations.open", refused)
-    quick.home.clock.forward(minutes=26)
-    await quick.home.tick()
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_what_happened_while_slack_took_no_token_is_told_when_it_takes_one(stage: Stage, refused: str) -> None:
+    await stage.started("start hello --name demo")
+    stage.slack.fail_next("conversations.open", refused)
+    stage.home.clock.forward(minutes=26)
+    await stage.home.tick()
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`demo` will be stopped" in notice.text
 
 
@@ -130,20 +130,20 @@ async def test_what_ended_while_the_bot_was_down_is_told_once_after_its_start(
             assert notice.edits == [], "its warning was overtaken already"
 
 
-async def test_an_owner_who_has_left_stops_no_other_notice(quick: Stage) -> None:
-    await quick.home.started(await quick.home.member("UGONE"), name="gone")
-    await quick.started("start hello --name demo")
-    assert "`demo`" in (await quick.idle()).text
+async def test_an_owner_who_has_left_stops_no_other_notice(stage: Stage) -> None:
+    await stage.home.started(await stage.home.member("UGONE"), name="gone")
+    await stage.started("start hello --name demo")
+    assert "`demo`" in (await stage.idle()).text
 
 
-async def test_a_visitor_who_starts_a_pod_is_told_of_in_one_line(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    await quick.idle()
-    await quick.home.after(await quick.home.pods.wake(await quick.only_pod()))
-    [_, told] = await quick.slack.until(lambda: len(quick.slack.directs(ANA)) == 2 and quick.slack.directs(ANA))
+async def test_a_visitor_who_starts_a_pod_is_told_of_in_one_line(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    await stage.idle()
+    await stage.home.after(await stage.home.pods.wake(await stage.only_pod()))
+    [_, told] = await stage.slack.until(lambda: len(stage.slack.directs(ANA)) == 2 and stage.slack.directs(ANA))
     assert told.screen.splitlines() == ["`demo` was started by a visitor of its address.", "Stop now"]
-    await quick.slack.click(ANA, told, "pod_stop")
-    await quick.shows(told, "is stopped")
+    await stage.slack.click(ANA, told, "pod_stop")
+    await stage.shows(told, "is stopped")
 
 
 async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted_without_a_yes(stage: Stage) -> None:
@@ -166,16 +166,16 @@ async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted
     assert (await stage.only_pod()).status is Status.TERMINATED
 
 
-async def test_a_no_to_the_deletion_leaves_all_as_it_is(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    ended = await quick.idle()
-    await quick.home.house.reaper.propose(quick.home.clock.forward(days=15), timedelta(days=14))
-    [asked] = await quick.slack.until(lambda: quick.slack.replies(ended))
+async def test_a_no_to_the_deletion_leaves_all_as_it_is(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    ended = await stage.idle()
+    await stage.home.house.reaper.propose(stage.home.clock.forward(days=15), timedelta(days=14))
+    [asked] = await stage.slack.until(lambda: stage.slack.replies(ended))
     assert "frees its name and its address" in asked.text
-    await quick.slack.click(BOB, asked, "pod_forget_not")
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(BOB))
+    await stage.slack.click(BOB, asked, "pod_forget_not")
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(BOB))
     assert "demo belongs to ana" in said.text
-    await quick.slack.click(ANA, asked, "pod_forget_not")
-    await quick.shows(asked, "stays as it is")
+    await stage.slack.click(ANA, asked, "pod_forget_not")
+    await stage.shows(asked, "stays as it is")
     assert asked.buttons == []
-    assert (await quick.only_pod()).status is Status.EXITED
+    assert (await stage.only_pod()).status is Status.EXITED

@@ -81,15 +81,15 @@ async def test_cancel_breaks_a_start_off_in_the_same_message(tmp_path: Path, sla
         assert await engine.list() == ()
 
 
-async def test_options_are_read_however_they_are_written(quick: Stage) -> None:
-    await quick.started(
+async def test_options_are_read_however_they_are_written(stage: Stage) -> None:
+    await stage.started(
         "start hello —name=demo --cpu 0.5 --memory=256m --volume 1g --env “GREETING=good day” --env A=1 --idle 1h"
     )
-    pod = await quick.only_pod()
+    pod = await stage.only_pod()
     assert (pod.name, pod.spec.cpu, pod.spec.memory) == ("demo", 0.5, parse_bytes("256m"))
     assert (pod.spec.volume, pod.spec.idle.timeout.total_seconds()) == (parse_bytes("1g"), 3600)
     assert {k: pod.spec.env[k] for k in ("GREETING", "A")} == {"GREETING": "good day", "A": "1"}
-    shown = await quick.told("show demo")
+    shown = await stage.told("show demo")
     assert "good day" not in shown.screen + shown.text
 
 
@@ -130,13 +130,13 @@ async def test_a_failed_start_ends_with_the_reason_and_its_last_lines(tmp_path: 
     ],
 )
 async def test_what_is_wrong_is_said_to_the_asker_only_and_nothing_is_made(
-    quick: Stage, typed: str, answer: str
+    stage: Stage, typed: str, answer: str
 ) -> None:
-    post = await quick.told(typed)
+    post = await stage.told(typed)
     assert answer in post.text
     assert len(post.text) < 700
-    assert quick.slack.messages(GENERAL) == []
-    assert await quick.home.pods.list(await quick.home.local(), everyone=True, ended=True) == ()
+    assert stage.slack.messages(GENERAL) == []
+    assert await stage.home.pods.list(await stage.home.local(), everyone=True, ended=True) == ()
 
 
 async def test_a_delivery_that_comes_twice_has_one_effect(stage: Stage) -> None:
@@ -160,22 +160,22 @@ async def test_where_the_bot_is_not_invited_it_writes_directly_and_says_so(stage
     assert set(updates) == {post.channel}
 
 
-async def test_a_429_is_waited_out_and_the_end_still_comes(quick: Stage) -> None:
-    quick.slack.fail_next("chat.postMessage", "ratelimited", status=429, retry_after=1)
-    quick.slack.fail_next("chat.update", "ratelimited", status=429, retry_after=1)
-    post = await quick.started()
-    assert quick.slack.messages(GENERAL) == [post]
+async def test_a_429_is_waited_out_and_the_end_still_comes(stage: Stage) -> None:
+    stage.slack.fail_next("chat.postMessage", "ratelimited", status=429, retry_after=1)
+    stage.slack.fail_next("chat.update", "ratelimited", status=429, retry_after=1)
+    post = await stage.started()
+    assert stage.slack.messages(GENERAL) == [post]
 
 
-async def test_an_edit_that_fails_for_good_sends_the_end_directly(quick: Stage) -> None:
-    engine = quick.home.engine
+async def test_an_edit_that_fails_for_good_sends_the_end_directly(stage: Stage) -> None:
+    engine = stage.home.engine
     engine.script = Script.SLOW_START
-    await quick.pod("start hello")
-    [post] = await quick.slack.until(lambda: quick.slack.messages(GENERAL))
+    await stage.pod("start hello")
+    [post] = await stage.slack.until(lambda: stage.slack.messages(GENERAL))
     await engine.waiting.wait()
     post.deleted = True
     engine.proceed.set()
-    [direct] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    [direct] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "is running" in direct.text
 
 

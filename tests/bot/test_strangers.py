@@ -91,13 +91,13 @@ async def test_a_form_that_was_wrong_may_be_sent_off_again(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("place", ["CNOWHERE", "<!channel>", "C" * 3000, "", "U1; drop", "CPRIVATE"])
-async def test_a_form_whose_place_was_tampered_with_is_answered_directly(quick: Stage, place: str) -> None:
-    shown = await form(quick)
+async def test_a_form_whose_place_was_tampered_with_is_answered_directly(stage: Stage, place: str) -> None:
+    shown = await form(stage)
     shown.view["private_metadata"] = place
-    await quick.slack.submit(ANA, shown, template="hello", name="demo")
-    [post] = await quick.slack.until(lambda: quick.slack.directs(ANA))
-    await quick.shows(post, "is running")
-    assert quick.slack.messages(GENERAL) == []
+    await stage.slack.submit(ANA, shown, template="hello", name="demo")
+    [post] = await stage.slack.until(lambda: stage.slack.directs(ANA))
+    await stage.shows(post, "is running")
+    assert stage.slack.messages(GENERAL) == []
 
 
 async def test_a_message_of_ours_that_somebody_changed_gives_nobody_a_right(stage: Stage) -> None:
@@ -117,16 +117,16 @@ async def test_a_message_of_ours_that_somebody_changed_gives_nobody_a_right(stag
 
 
 @pytest.mark.parametrize("value", ["", "x" * 2000, "../../etc", "<!channel>", "0"])
-async def test_a_button_with_a_value_from_elsewhere_finds_nothing(quick: Stage, value: str) -> None:
-    post = await quick.started("start hello --name demo")
+async def test_a_button_with_a_value_from_elsewhere_finds_nothing(stage: Stage, value: str) -> None:
+    post = await stage.started("start hello --name demo")
     for block in post.blocks:
         for element in block.get("elements", []):
             element["value"] = value
-    await quick.slack.click(ANA, post, "pod_stop")
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    await stage.slack.click(ANA, post, "pod_stop")
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
     assert "<!channel>" not in said.text
     assert len(said.text) < 600
-    assert (await quick.only_pod()).status is Status.RUNNING
+    assert (await stage.only_pod()).status is Status.RUNNING
 
 
 async def test_40_kb_of_text_are_refused_in_a_sentence(stage: Stage) -> None:
@@ -136,10 +136,10 @@ async def test_40_kb_of_text_are_refused_in_a_sentence(stage: Stage) -> None:
         assert len(told.text) < 300
 
 
-async def test_a_button_of_the_settings_changes_ones_own_only(quick: Stage) -> None:
-    shown = await quick.told("settings")
-    ack = await quick.slack.click(ANA, shown, "pod_settings_thread")
+async def test_a_button_of_the_settings_changes_ones_own_only(stage: Stage) -> None:
+    shown = await stage.told("settings")
+    ack = await stage.slack.click(ANA, shown, "pod_settings_thread")
     ack.payload["user"]["id"], ack.payload["trigger_id"] = EVE, "other"
-    assert (await quick.slack.again(ack)).ok
-    await quick.shows(shown, "in the thread of the message")
-    assert "by direct message" in (await quick.told("settings", user=BOB)).text
+    assert (await stage.slack.again(ack)).ok
+    await stage.shows(shown, "in the thread of the message")
+    assert "by direct message" in (await stage.told("settings", user=BOB)).text

@@ -24,15 +24,15 @@ async def test_help_shows_every_word_to_the_asker_only(stage: Stage) -> None:
     assert stage.slack.messages(GENERAL) == []
 
 
-async def test_network_volumes_are_listed_with_how_many_pods_mount_them(quick: Stage) -> None:
-    assert "There are no network volumes" in (await quick.told("volumes")).text
-    await quick.home.house.services.volumes.create(await quick.home.local(), "datasets", "20g")
-    await quick.started("start hello --network-volume datasets")
-    assert "`datasets` · 20g · mounted by 1 pod · of local admin" in (await quick.told("volumes")).text
+async def test_network_volumes_are_listed_with_how_many_pods_mount_them(stage: Stage) -> None:
+    assert "There are no network volumes" in (await stage.told("volumes")).text
+    await stage.home.house.services.volumes.create(await stage.home.local(), "datasets", "20g")
+    await stage.started("start hello --network-volume datasets")
+    assert "`datasets` · 20g · mounted by 1 pod · of local admin" in (await stage.told("volumes")).text
 
 
-async def test_templates_are_listed(quick: Stage) -> None:
-    post = await quick.told("templates")
+async def test_templates_are_listed(stage: Stage) -> None:
+    post = await stage.told("templates")
     assert "`hello`" in post.text
     assert "`llama-template`" in post.screen
 
@@ -71,20 +71,20 @@ async def test_a_long_list_is_turned_page_by_page(tmp_path: Path, slack: SlackDo
         assert len(slack.ephemerals(ANA)) == 1
 
 
-async def test_show_says_all_but_the_environment(quick: Stage) -> None:
-    await quick.started("start hello --name demo --env TOKEN=tiger")
-    pod = await quick.only_pod()
-    post = await quick.told("show dem")
+async def test_show_says_all_but_the_environment(stage: Stage) -> None:
+    await stage.started("start hello --name demo --env TOKEN=tiger")
+    pod = await stage.only_pod()
+    post = await stage.told("show dem")
     for words in (pod.id, "busybox:stable", "0.25 vCPU", "64m memory", "owner ana", "<!date^"):
         assert words in post.screen
     assert "tiger" not in post.text + post.screen
     assert post.buttons == ["Open", "Keep 1 h", "Stop", "Start another…"]
 
 
-async def test_logs_are_shown_in_a_block_and_cannot_mention_anybody(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    pod = await quick.only_pod()
-    post = await quick.told("logs demo --tail 5")
+async def test_logs_are_shown_in_a_block_and_cannot_mention_anybody(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    pod = await stage.only_pod()
+    post = await stage.told("logs demo --tail 5")
     assert f"hello from {pod.id}" in post.screen
     assert "```" in post.screen
 
@@ -128,12 +128,12 @@ async def test_somebody_elses_pod_is_left_alone_by_every_word(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("verb", ["show", "stop", "resume", "restart", "terminate", "logs", "why"])
-async def test_a_missing_an_unknown_and_an_ambiguous_pod_are_explained(quick: Stage, verb: str) -> None:
-    assert f"for example /pod {verb} hello-1" in (await quick.told(verb)).text
-    await quick.home.started(await quick.home.member(ANA), name="demo-one")
-    await quick.home.started(await quick.home.member(ANA), name="demo-two")
-    assert "Did you mean demo-two" in (await quick.told(f"{verb} demotwo")).text
-    assert "fits 2 pods" in (await quick.told(f"{verb} demo")).text
+async def test_a_missing_an_unknown_and_an_ambiguous_pod_are_explained(stage: Stage, verb: str) -> None:
+    assert f"for example /pod {verb} hello-1" in (await stage.told(verb)).text
+    await stage.home.started(await stage.home.member(ANA), name="demo-one")
+    await stage.home.started(await stage.home.member(ANA), name="demo-two")
+    assert "Did you mean demo-two" in (await stage.told(f"{verb} demotwo")).text
+    assert "fits 2 pods" in (await stage.told(f"{verb} demo")).text
 
 
 async def test_who_is_not_allowed_learns_how_to_be(tmp_path: Path, slack: SlackDouble) -> None:
@@ -142,11 +142,11 @@ async def test_who_is_not_allowed_learns_how_to_be(tmp_path: Path, slack: SlackD
         assert "You have no pods" in (await stage.told("list", BOB)).text
 
 
-async def test_an_engine_that_is_away_is_said_to_the_asker(quick: Stage) -> None:
-    quick.home.engine.down = True
-    post = await quick.told("start hello")
+async def test_an_engine_that_is_away_is_said_to_the_asker(stage: Stage) -> None:
+    stage.home.engine.down = True
+    post = await stage.told("start hello")
     assert "does not answer" in post.text
-    assert quick.slack.messages(GENERAL) == []
+    assert stage.slack.messages(GENERAL) == []
 
 
 async def test_ten_different_questions_at_once_each_get_their_answer(stage: Stage) -> None:
@@ -190,13 +190,13 @@ async def test_keep_is_told_in_one_message_and_can_be_taken_back(stage: Stage) -
     ],
 )
 async def test_what_is_wrong_is_said_to_the_asker_only_and_nothing_is_changed(
-    quick: Stage, typed: str, answer: str
+    stage: Stage, typed: str, answer: str
 ) -> None:
-    await quick.home.started(await quick.home.member(ANA), name="demo")
-    assert answer in (await quick.told(typed)).text
-    pod = await quick.only_pod()
+    await stage.home.started(await stage.home.member(ANA), name="demo")
+    assert answer in (await stage.told(typed)).text
+    pod = await stage.only_pod()
     assert (pod.keep_until, pod.spec.ports) == (None, (PortModel(number=8080),))
-    assert quick.slack.messages(GENERAL) == []
+    assert stage.slack.messages(GENERAL) == []
 
 
 async def test_why_says_it_in_words_and_its_times_in_the_readers_zone(stage: Stage) -> None:
@@ -243,12 +243,12 @@ async def test_a_tcp_port_is_shown_with_its_address_and_no_button_opens_it(tmp_p
         assert "tcp://127.0.0.1:30022" in (await stage.told("show demo")).screen
 
 
-async def test_show_says_by_which_rules_a_pod_ends_and_comes_back(quick: Stage) -> None:
-    await quick.started(
+async def test_show_says_by_which_rules_a_pod_ends_and_comes_back(stage: Stage) -> None:
+    await stage.started(
         "start hello --name demo --idle 1h --warning 10m --for 12h --wake auto --ignore /health"
         " --ignore agent:UptimeRobot --ignore method:HEAD"
     )
-    screen = (await quick.told("show demo")).screen
+    screen = (await stage.told("show demo")).screen
     assert "Stops by itself after 1h without traffic, and after 12h in any case" in screen
     assert "its owner is warned 10m before" in screen
     assert "while it is stopped, a visit starts it" in screen
@@ -256,7 +256,7 @@ async def test_show_says_by_which_rules_a_pod_ends_and_comes_back(quick: Stage) 
     assert "match every request" not in screen
 
 
-async def test_show_says_that_rules_match_every_request(quick: Stage) -> None:
-    await quick.started("start hello --name demo --ignore /")
-    assert "These rules match every request, so none counts." in (await quick.told("show demo")).screen
-    assert "its ignore rules match every request, so none counts" in (await quick.told("why demo")).text
+async def test_show_says_that_rules_match_every_request(stage: Stage) -> None:
+    await stage.started("start hello --name demo --ignore /")
+    assert "These rules match every request, so none counts." in (await stage.told("show demo")).screen
+    assert "its ignore rules match every request, so none counts" in (await stage.told("why demo")).text

@@ -71,18 +71,18 @@ async def test_a_warning_from_before_a_restart_changes_with_what_becomes_of_the_
     assert stage.slack.directs(ANA) == [warning, again]
 
 
-async def test_a_warning_whose_cursor_was_not_saved_is_not_sent_again(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
-    await quick.life.aclose()
-    store = quick.home.house._store  # pyright: ignore[reportPrivateUsage]
+async def test_a_warning_whose_cursor_was_not_saved_is_not_sent_again(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    await stage.life.aclose()
+    store = stage.home.house._store  # pyright: ignore[reportPrivateUsage]
     [sent] = [event.seq for event in await store.events(0) if event.kind == "pod.idle_warning"]
     await store.save_cursor("slack", sent - 1)
-    await quick.open()
-    quick.home.gateway.count((await quick.only_pod()).id, 8080, completed=1, succeeded=1)
-    await quick.home.tick()
-    await quick.shows(warning, "is in use again")
-    assert quick.slack.directs(ANA) == [warning]
+    await stage.open()
+    stage.home.gateway.count((await stage.only_pod()).id, 8080, completed=1, succeeded=1)
+    await stage.home.tick()
+    await stage.shows(warning, "is in use again")
+    assert stage.slack.directs(ANA) == [warning]
 
 
 async def test_what_is_clicked_on_the_card_is_told_in_the_warning_as_well(stage: Stage) -> None:
@@ -98,11 +98,11 @@ async def test_what_is_clicked_on_the_card_is_told_in_the_warning_as_well(stage:
     assert stage.slack.directs(ANA) == [warning, again]
 
 
-async def test_a_keep_that_is_typed_changes_the_message_too(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
-    await quick.pod("keep demo 2h")
-    await quick.shows(warning, "is kept until")
+async def test_a_keep_that_is_typed_changes_the_message_too(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    await stage.pod("keep demo 2h")
+    await stage.shows(warning, "is kept until")
     assert f"By <@{ANA}>." in warning.screen
     assert warning.buttons == []
 
@@ -118,13 +118,13 @@ async def test_use_withdraws_the_warning_in_its_message(stage: Stage) -> None:
     assert stage.slack.directs(ANA) == [warning, again]
 
 
-async def test_a_warning_that_is_void_for_want_of_a_witness_claims_no_use(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
-    quick.home.gateway.missing.add(f"{(await quick.only_pod()).id}-8080")
-    quick.home.clock.forward(minutes=1)
-    await quick.home.tick()
-    await quick.shows(warning, "`demo` is not to be stopped for now")
+async def test_a_warning_that_is_void_for_want_of_a_witness_claims_no_use(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    stage.home.gateway.missing.add(f"{(await stage.only_pod()).id}-8080")
+    stage.home.clock.forward(minutes=1)
+    await stage.home.tick()
+    await stage.shows(warning, "`demo` is not to be stopped for now")
 
 
 async def test_stop_now_happens_in_the_message_and_is_told_once(stage: Stage) -> None:
@@ -138,12 +138,12 @@ async def test_stop_now_happens_in_the_message_and_is_told_once(stage: Stage) ->
     assert all(f"Stopped by <@{ANA}>" in str(args["blocks"]) for args in edits), "written by the click alone"
 
 
-async def test_why_is_answered_to_the_one_who_asks(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
+async def test_why_is_answered_to_the_one_who_asks(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
     before = warning.screen
-    await quick.slack.click(ANA, warning, "pod_why")
-    [said] = await quick.slack.until(lambda: quick.slack.ephemerals(ANA))
+    await stage.slack.click(ANA, warning, "pod_why")
+    [said] = await stage.slack.until(lambda: stage.slack.ephemerals(ANA))
     assert "`demo`: idle 26m of 30m: nobody has used it since it was ready, warned at <!date^" in said.text
     assert "|14:26 UTC>, stop at <!date^" in said.text
     assert said.text.endswith("|14:31 UTC>")
@@ -181,11 +181,11 @@ async def test_a_keep_that_comes_too_late_is_explained(stage: Stage) -> None:
     assert warning.buttons == ["Start again", "Terminate…"]
 
 
-async def test_a_pod_that_is_restarted_meanwhile_is_not_called_idle_any_more(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
-    await quick.pod("restart demo")
-    await quick.shows(warning, "`demo` is running")
+async def test_a_pod_that_is_restarted_meanwhile_is_not_called_idle_any_more(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
+    await stage.pod("restart demo")
+    await stage.shows(warning, "`demo` is running")
     assert warning.buttons == ["Open", "Keep 1 h", "Stop"]
 
 
@@ -216,17 +216,17 @@ async def test_a_pod_on_a_network_volume_is_terminated_and_made_anew_on_the_same
     assert f"{new.id}-8080" in warning.text
 
 
-async def test_an_end_by_lifetime_says_so_and_offers_no_keep(quick: Stage) -> None:
-    await quick.started("start hello --name demo --for 20m")
-    quick.home.clock.forward(minutes=16)
-    await quick.home.tick()
-    [warning] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+async def test_an_end_by_lifetime_says_so_and_offers_no_keep(stage: Stage) -> None:
+    await stage.started("start hello --name demo --for 20m")
+    stage.home.clock.forward(minutes=16)
+    await stage.home.tick()
+    [warning] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "20m at most (max_lifetime)" in warning.screen
     assert "Neither use nor keeping it moves this end." in warning.screen
     assert warning.buttons == ["Stop now", "Why?"]
-    quick.home.clock.forward(minutes=5)
-    await quick.home.tick()
-    await quick.shows(warning, "was stopped")
+    stage.home.clock.forward(minutes=5)
+    await stage.home.tick()
+    await stage.shows(warning, "was stopped")
     assert "max_lifetime" in warning.screen
 
 
@@ -248,13 +248,13 @@ async def test_a_rule_that_only_tells_is_told_once_and_the_pod_runs_on(tmp_path:
         assert slack.directs(ANA) == [told]
 
 
-async def test_where_the_warning_was_deleted_the_stop_is_told_anew(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    warning = await quick.warned()
+async def test_where_the_warning_was_deleted_the_stop_is_told_anew(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    warning = await stage.warned()
     warning.deleted = True
-    quick.home.clock.forward(minutes=5)
-    await quick.home.tick()
-    [notice] = await quick.slack.until(lambda: quick.slack.directs(ANA))
+    stage.home.clock.forward(minutes=5)
+    await stage.home.tick()
+    [notice] = await stage.slack.until(lambda: stage.slack.directs(ANA))
     assert "`demo` was stopped" in notice.text
 
 
@@ -303,8 +303,8 @@ async def test_a_bot_that_was_away_writes_into_the_message_of_then_and_tells_not
         assert slack.directs(ANA) == [warning], "what was over before anybody was told is not told"
 
 
-async def test_the_messages_of_warnings_are_in_direct_messages_only(quick: Stage) -> None:
-    await quick.started("start hello --name demo")
-    before = [post.text for post in quick.slack.messages(GENERAL)]
-    await quick.idle()
-    assert [post.text for post in quick.slack.messages(GENERAL)] == before
+async def test_the_messages_of_warnings_are_in_direct_messages_only(stage: Stage) -> None:
+    await stage.started("start hello --name demo")
+    before = [post.text for post in stage.slack.messages(GENERAL)]
+    await stage.idle()
+    assert [post.text for post in stage.slack.messages(GENERAL)] == before

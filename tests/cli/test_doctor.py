@@ -91,7 +91,11 @@ async def test_taken_ports_are_found(tmp_path: Path, slack: tuple[int, list[str]
     assert "PODKEEPER_LISTEN" in wrong[f"port {slack[0]}"]
 
 
-_KNOWN = {"xoxb-right": "commands,chat:write, im:write,users:read", "xoxb-poor": "commands", "xapp-1": ""}
+_KNOWN = {
+    "xoxb-right": "commands,chat:write, im:write,users:read,files:write,team:read",
+    "xoxb-poor": "commands",
+    "xapp-1": "",
+}
 """Tokens and their scopes."""
 
 
@@ -143,7 +147,7 @@ async def test_slack_is_asked_whether_it_knows_us(tmp_path: Path, slack: tuple[i
         assert word in good["Slack addresses"]
     assert asked == ["/api/auth.test", "/api/apps.connections.open", "/api/auth.test"]
     lacking = await _slack(tmp_path, port, slack_bot_token="xoxb-poor", slack_app_token="xapp-1")
-    assert "lacks the scope chat:write, im:write" in lacking["Slack ✗"]
+    assert "lacks the scope chat:write, files:write, im:write, users:read" in lacking["Slack ✗"]
     lacking = await _slack(tmp_path, port, slack_bot_token="xoxb-right", slack_app_token="xapp-poor")
     assert "SLACK_APP_TOKEN lacks the scope connections:write" in lacking["Slack ✗"]
     refused = await _slack(tmp_path, port, slack_bot_token="xoxb-right", slack_app_token="xapp-no")

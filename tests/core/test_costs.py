@@ -48,11 +48,17 @@ def test_rest_after_a_stop_for_silence_is_saved_until_the_next_start_or_the_end_
     woken = month(idle, a_run(ended + 5 * HOUR, ended + 6 * HOUR, 2, cause=Cause.PERSON))
     assert (woken.total.slept, woken.total.saved, woken.stopped) == (5 * HOUR, 10, (idle,))
     assert month(idle.model_copy(update={"gone_at": ended + 2 * HOUR})).total.slept == 2 * HOUR
-    assert month(idle).total.slept == SLEEP_COUNTED
+    assert month(idle).total.slept == SLEEP_COUNTED == 24 * HOUR
     assert month(idle, until=ended + HOUR).total.slept == HOUR
     assert month(a_run(begun, ended, cause=Cause.PERSON)).total.slept == timedelta()
-    # One that was terminated for its silence rests from then on, too.
-    assert month(idle.model_copy(update={"gone_at": ended})).total.slept == SLEEP_COUNTED
+    # One that was terminated for its silence rests from then on, too, until it is made anew.
+    for gone in (ended - timedelta(microseconds=18), ended, ended + timedelta(milliseconds=3)):
+        assert month(idle.model_copy(update={"gone_at": gone})).total.slept == SLEEP_COUNTED
+    anew = a_run(ended + HOUR, ended + 2 * HOUR, pod_id="p2")
+    assert month(idle.model_copy(update={"gone_at": ended}), anew).total.slept == HOUR
+    # The end of a lifetime is no silence.
+    aged = month(idle.model_copy(update={"max_lifetime": ended - begun}))
+    assert (aged.total.slept, aged.stopped) == (timedelta(), ())
 
 
 def test_days_begin_at_midnight_of_the_zone_also_where_the_clock_is_changed() -> None:

@@ -257,6 +257,8 @@ class WebApi:
         parents = [post for post in self._w.posts if post.channel == channel.id and post.ts == wanted]
         if not parents or parents[0].deleted or parents[0].only_for is not None:
             raise Refused("cannot_reply_to_message")
+        if parents[0].thread:
+            self._w.complaints.append("thread_ts is that of a reply; Slack wants its parent's")
         return parents[0].thread or parents[0].ts
 
     def _may_write(self, channel: Channel) -> None:

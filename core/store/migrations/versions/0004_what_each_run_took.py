@@ -31,6 +31,11 @@ def upgrade() -> None:
     names = ("id", "run", "spec", "status", "started_at", "ready_at", "ended_at", "changed_at", "cause")
     known = sa.table("pods", *(sa.column(name, WHEN if name.endswith("_at") else None) for name in names))
     resting = ("EXITED", "ERROR", "TERMINATED")
+    # The row of a terminated pod says when it was terminated, which may be long after its last run was over.
+    events = sa.table("events", *(sa.column(n, WHEN if n == "at" else None) for n in ("pod_id", "run", "kind", "at")))
+    over = sa.select(events.c.pod_id, events.c.run, sa.func.min(events.c.at).label("at"))
+    over = over.where(events.c.kind.in_(("pod.exited", "pod.ended", "pod.failed"))).group_by("pod_id", "run")
+    ends = {(event.pod_id, event.run): event.at for event in op.get_bind().execute(over)}
     rows = [
         {
             "pod_id": pod.id,
@@ -38,7 +43,7 @@ def upgrade() -> None:
             "template": json.loads(pod.spec)["template"],
             "started_at": pod.started_at,
             "ready_at": pod.ready_at,
-            "ended_at": pod.ended_at or (pod.changed_at if pod.status in resting else None),
+            "ended_at": ends.get((pod.id, pod.run)) or pod.ended_at or (pod.changed_at if pod.status in resting else None),
             "cause": pod.cause if pod.ended_at or pod.status in resting else None,
         }
         for pod in op.get_bind().execute(sa.select(known).where(known.c.started_at.is_not(None)))
