@@ -12,7 +12,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp_types import ToolAnnotations
 from pydantic import AnyHttpUrl, BaseModel
 
-from mcp_server.auth import SCOPE, LocalToken
+from mcp_server.auth import SCOPE, HouseTokens
 from mcp_server.client import PodClient, connect
 from mcp_server.server import guard
 from scripts.bench.figures import Row, Samples, Section
@@ -80,7 +80,7 @@ async def _empty(home: FakeHouse) -> AsyncIterator[PodClient]:
         auth=AuthSettings(
             issuer_url=url, resource_server_url=url, required_scopes=[SCOPE], validate_token_resource=True
         ),
-        token_verifier=LocalToken(TOKEN, str(url)),
+        token_verifier=HouseTokens(home.house.services, TOKEN, str(url)),
         subscriptions=False,
     )
     server.add_tool(_nothing, name="nothing", annotations=ToolAnnotations(read_only_hint=True))
