@@ -64,7 +64,11 @@ def up() -> None:
 
 
 @app.command()
-def mcp() -> None:
+def mcp(
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Serve only the tools that change nothing and cost nothing.")
+    ] = False,
+) -> None:
     """Speak MCP on stdin and stdout, for assistants that start their servers themselves; needs a running service."""
     from core.app import local_token
     from core.settings import Settings
@@ -74,7 +78,7 @@ def mcp() -> None:
     if sys.stdin.isatty():
         complain("This speaks MCP on standard input and output: an assistant starts it (docs/mcp.md). Ctrl-C ends it.")
     # The token is made if need be, so that an assistant which starts before the service already holds the right one.
-    asyncio.run(serve_stdio(settings.service_url, local_token(settings)))
+    asyncio.run(serve_stdio(settings.service_url, local_token(settings), read_only=read_only))
 
 
 @app.command()

@@ -25,9 +25,10 @@ from mcp_server.words import INSTRUCTIONS
 class _Bridge:
     """Connects anew for each call, so that the service may start, stop and start again meanwhile."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, read_only: bool) -> None:
         self._url = url
         self._token = token
+        self._read_only = read_only
 
     async def list_tools(
         self, _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
@@ -35,12 +36,19 @@ class _Bridge:
         """The service's tools; our own list of them while nobody serves, so that an assistant knows them then too."""
         try:
             async with connect(self._url, self._token, name=BRIDGE) as service:
-                return await service.tools()
+                listed = await service.tools()
         except NotServing:
-            return ListToolsResult(tools=own_tools())
+            listed = ListToolsResult(tools=own_tools())
+        if not self._read_only:
+            return listed
+        return listed.model_copy(update={"tools": [tool for tool in listed.tools if _reads(tool)]})
 
     async def call_tool(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         """The service's answer, progress on the way; a sentence how to start the service when nobody serves."""
+
+        if self._read_only and params.name not in {tool.name for tool in own_tools() if _reads(tool)}:
+            told = f"{params.name[:60]} is not served here: this is `podkeeper mcp --read-only`, which only reads."
+            return CallToolResult(content=[TextContent(type="text", text=told)], is_error=True)
 
         async def note(progress: float, total: float | None, message: str) -> None:
             await context.session.report_progress(progress, total, message)
@@ -50,6 +58,10 @@ class _Bridge:
                 return await service.forward(params.name, params.arguments or {}, note)
         except (NotServing, ToolFailed) as error:
             return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
+def _reads(tool: Tool) -> bool:
+    return tool.annotations is not None and tool.annotations.read_only_hint is True
 
 
 def own_tools() -> list[Tool]:
@@ -72,11 +84,14 @@ def own_tools() -> list[Tool]:
     ]
 
 
-async def serve_stdio(url: str, token: str) -> None:
-    """Serve on stdin and stdout until stdin ends; in the main thread. `url` and `token` are the running service's."""
+async def serve_stdio(url: str, token: str, *, read_only: bool = False) -> None:
+    """Serve on stdin and stdout until stdin ends; in the main thread. `url` and `token` are the running service's.
+
+    `read_only`: only the tools that change nothing.
+    """
     # The thread that waits for stdin cannot be interrupted, and there is nothing to put in order: Ctrl-C just ends.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    bridge = _Bridge(url, token)
+    bridge = _Bridge(url, token, read_only=read_only)
     server = Server(
         "podkeeper",
         title="Podkeeper",

@@ -54,7 +54,7 @@ def _slim(node: Any, *, nullable: bool) -> Any:
 
 
 def _one_of(node: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
-    """`anyOf` of one kind and null becomes that kind."""
+    """`anyOf` of one kind and null becomes that kind; in results, which may hold null, a plain kind is not told."""
     kinds: list[dict[str, Any]] = node.get("anyOf", [])
     real = [kind for kind in kinds if kind != {"type": "null"}]
     if len(real) != 1 or len(kinds) != 2:
@@ -62,4 +62,6 @@ def _one_of(node: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
     rest = {key: value for key, value in node.items() if key != "anyOf"}
     if not nullable:
         return real[0] | rest
+    if real[0].keys() == {"type"}:
+        return rest  # null or a plain value, as its name says
     return real[0] | {"type": [real[0]["type"], "null"]} | rest if "type" in real[0] else node

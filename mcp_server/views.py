@@ -118,10 +118,17 @@ class PodView(View):
 
 
 ABRIDGED = {
-    "PodView": (("id", "status", "url", "hint"), "With all fields of pod_get"),
-    "PortUse": (
-        ("port", "in_use"),
-        "And in_flight, stalled, succeeded, failed, ignored, open, moved (bytes), missing, and since when",
+    "PodView": (("id", "status", "url"), "With all fields of pod_get"),
+    "WhyView": (
+        ("text", "decision", "deadline", "in_use"),
+        (
+            "decision: keep, warn or stop, null when it does not run. deadline: when it ends unless used. And what was "
+            "counted on each of `ports`, shares of `usage`, `missing` witnesses, promises, and since when"
+        ),
+    ),
+    "TemplateView": (
+        ("name", "description"),
+        "And image, ports, cpu, memory, gpu, volume, idle_timeout, price_per_hour",
     ),
     "VolumeView": (("id", "name"), "With all fields of volume_list"),
 }

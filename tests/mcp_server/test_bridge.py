@@ -41,6 +41,21 @@ async def test_it_hands_tools_and_calls_on(served: Served, home: FakeHouse, mode
     assert notes == sorted(notes)
 
 
+async def test_one_that_only_reads_shows_and_calls_no_other_tool(served: Served, home: FakeHouse, mode: str) -> None:
+    await home.started()
+    program = PROGRAM.replace("*sys.argv[1:]", "*sys.argv[1:], read_only=True")
+    reading = StdioServerParameters(command=sys.executable, args=["-c", program, served.url, TOKEN], cwd=ROOT)
+    async with Client(reading, mode=mode) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert names == {"pod_list", "pod_get", "pod_logs", "pod_why", "template_list", "volume_list"}
+        assert data(await client.call_tool("pod_list"))["total"] == 1
+        for name in ("pod_start", "pod_terminate", "made_up"):
+            told = refusal(await client.call_tool(name, {"pod": "hello-1"}))
+            assert told.startswith(f"{name} is not served here")
+    [pod] = await home.pods.list(await home.local())
+    assert pod.status == "RUNNING"
+
+
 async def test_it_waits_for_a_service_that_is_not_there_yet(home: FakeHouse, mode: str) -> None:
     port = free_port()
     async with Client(bridge(f"http://127.0.0.1:{port}"), mode=mode) as client:

@@ -14,7 +14,7 @@ from tests.houses import FakeHouse
 from tests.mcp_server.conftest import Opener
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-BUDGET = 18_000
+BUDGET = 16_000
 READERS = {"pod_list", "pod_get", "pod_logs", "pod_why", "template_list", "volume_list"}
 LOSING = {"pod_stop", "pod_restart", "pod_terminate", "pod_unexpose", "volume_delete"}
 ADDING_UP = {"pod_start", "pod_restart", "pod_keep"}
