@@ -25,6 +25,7 @@ from core.templates import Catalog
 
 ID_LENGTH = 14
 LIVE = frozenset(Status) - {Status.TERMINATED}
+_ON_ITS_WAY = frozenset({Status.PROVISIONING, Status.STARTING, Status.RUNNING})
 _OF_ONE_RUN = (
     *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
     *("keep_until", "kept_by", "warned_at", "proposed_at"),
@@ -315,10 +316,12 @@ class PodService:
             # Not `ref`: it names what a failed restart must remove before anything may be called ended.
             anew = dict.fromkeys(_OF_ONE_RUN)
             anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
+        # A start that has gone one step on since it was looked at may be stopped all the same.
+        expect = _ON_ITS_WAY if action is Action.STOP and pod.status in _ON_ITS_WAY else {pod.status}
         moved = await self._store.move(
             pod.id,
             pod.run,
-            {pod.status},
+            expect,
             to,
             self._now(),
             self._draft(caller, kind or f"pod.{action}"),
