@@ -149,6 +149,27 @@ async def test_an_order_whose_asker_leaves_while_it_is_written_is_carried_out_at
     await store.close()
 
 
+class StaleStore(Store):
+    """Reads pods as they were one step before."""
+
+    async def pods(self, **asked: Any) -> tuple[Pod, ...]:
+        return tuple(pod.model_copy(update={"status": Status.STARTING}) for pod in await super().pods(**asked))
+
+
+async def test_a_stop_reaches_a_start_that_has_gone_one_step_on_since_it_was_looked_at(home: FakeHouse) -> None:
+    pod = await home.started()
+    settings, services = home.house.settings, home.house.services
+    store = await StaleStore.open(settings.database, settings.data_dir / "registry.key")
+    board, launcher = Board(), home.house.launcher
+    pods = PodService(
+        settings, store, home.engine, home.gateway, launcher, services.templates, services.volumes, board, home.clock
+    )
+    await pods.stop(await home.local(), pod.id)
+    assert (await home.after(pod)).status is Status.EXITED
+    assert await home.engine.list() == ()
+    await store.close()
+
+
 class SlowDisks(FakeEngine):
     """Takes its time to make a volume."""
 
