@@ -1,4 +1,4 @@
-"""Answers that only the asker sees: lists, logs, costs, one's settings and tokens."""
+"""Answers that only the asker sees: lists, logs, costs, one's settings, tokens and codes."""
 
 import logging
 
@@ -54,6 +54,10 @@ class Answers:
         if not await who.reply.whisper(tokens.made(token, secret, self._service)):
             await self._services.tokens.revoke(caller, token.id)
             await who.reply.say(plain("I could not show you the new token, so it is revoked. Ask again."))
+
+    async def link(self, caller: Caller) -> Message:
+        """A code that makes their company login act as them."""
+        return tokens.link(*await self._services.logins.code(caller))
 
     async def cost(self, who: Who, caller: Caller, *, everyone: bool) -> Message:
         """What this month took, where they are."""

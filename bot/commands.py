@@ -78,6 +78,8 @@ class Commands:
                     await self._answers.new_token(who, caller, target)
                 else:
                     await reply.say(await self._answers.tokens(caller))
+            case "link":
+                await reply.say(await self._answers.link(caller))
             case "settings":
                 await reply.say(await self._answers.settings(who, command.notices))
             case "volumes":

@@ -1,10 +1,14 @@
-"""Tokens: what lets an AI assistant act as somebody; shown once, listed, revoked, and never in a channel."""
+"""Tokens: what lets an AI assistant act as somebody; shown once, listed, revoked, and never in a channel.
+
+And the code by which a company login does the same.
+"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from bot.blocks import Message, actions, button, context, section
-from bot.words import code, escape, fence, moment
+from bot.words import clock, code, escape, fence, moment
 from core.model import Token
 
 NEW = "pod_token_new"
@@ -46,6 +50,19 @@ def revoked(token: Token) -> Message:
     """It opens nothing any more."""
     text = f"The token {code(token.name)} is revoked: it opens nothing any more."
     return Message(text, [section(text), context(f"{code('/pod token')} shows the others.")])
+
+
+def link(secret: str, until: datetime) -> Message:
+    """A code that links a company login, and what comes of it."""
+    head = f"Your code is {code(secret)}, good once, until {clock(until)}. On your machine run"
+    line = f"podkeeper link {secret}"
+    after = (
+        "where PODKEEPER_TOKEN holds your company login. From then on that login acts as you, and the pods, network "
+        "volumes and tokens that it had until then are yours."
+    )
+    alone = "Give the code to nobody: a login that uses it acts as you."
+    text = "\n".join([head, code(line), after, alone])
+    return Message(text, [section(head), section(fence(line)), section(after), context(alone)])
 
 
 def _revoke(token: Token) -> dict[str, object]:

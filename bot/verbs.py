@@ -80,6 +80,7 @@ VERBS: Mapping[str, Verb] = {
         options={"notices": Option("thread", "direct, by a direct message, or thread, below the message of the start")},
     ),
     "token": Verb("tokens that let an AI assistant act as you; with a name, a new one", ("name",), optional=True),
+    "link": Verb("a code that makes your company login act as you over MCP"),
     "volumes": Verb("network volumes, and how many pods mount each"),
     "help": Verb("this, or more on one word", ("verb",), optional=True),
 }
@@ -96,4 +97,5 @@ MEANT = {
     "costs": "cost", "bill": "cost", "price": "cost", "spend": "cost", "usage": "cost", "setting": "settings",
     "config": "settings", "preferences": "settings", "prefs": "settings",
     "tokens": "token", "login": "token", "publish": "expose", "close": "unexpose", "hide": "unexpose",
+    "sso": "link", "connect": "link", "code": "link",
 }  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.output import Failed
-from mcp_server.client import NotServing, OnProgress, PodClient, ToolFailed, connect
+from mcp_server.client import NotServing, OnQuestion, PodClient, ToolFailed, connect
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -43,23 +43,23 @@ async def is_ours(url: str) -> bool:
         return False
 
 
-async def with_service(work: Callable[[PodClient], Awaitable[T]]) -> T:
+async def with_service(work: Callable[[PodClient], Awaitable[T]], on_question: OnQuestion | None = None) -> T:
     """Connect, work, and turn what goes wrong into Failed."""
     from core.settings import Settings
 
     url, token = door(Settings.load())
     try:
-        async with connect(url, token) as client:
+        async with connect(url, token, on_question=on_question) as client:
             return await work(client)
     except (NotServing, ToolFailed) as error:
         raise Failed(str(error)) from None
 
 
-async def ask(tool: str, arguments: Mapping[str, Any], on_progress: OnProgress | None = None) -> dict[str, Any]:
+async def ask(tool: str, arguments: Mapping[str, Any], on_question: OnQuestion | None = None) -> dict[str, Any]:
     """Call one tool; arguments that are None are left out."""
     given = {name: value for name, value in arguments.items() if value is not None}
 
     async def work(client: PodClient) -> dict[str, Any]:
-        return await client.call(tool, given, on_progress)
+        return await client.call(tool, given)
 
-    return await with_service(work)
+    return await with_service(work, on_question)

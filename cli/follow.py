@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cli.client import with_service
 from cli.output import Failed, complain, plain
-from mcp_server.client import PodClient
+from mcp_server.client import OnQuestion, PodClient
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -69,7 +69,9 @@ class Bar:
             complain(f"{stage}: {message}")
 
 
-async def follow(tool: str, arguments: Mapping[str, Any], *, wait: bool, bar: bool) -> Pod:
+async def follow(
+    tool: str, arguments: Mapping[str, Any], *, wait: bool, bar: bool, on_question: OnQuestion | None = None
+) -> Pod:
     """Call a pod tool and follow the pod until no work is under way (without `wait`: not at all).
 
     Interrupted while waiting: the work goes on, and it is said how to stop it. `ended_well` judges what comes back.
@@ -81,7 +83,7 @@ async def follow(tool: str, arguments: Mapping[str, Any], *, wait: bool, bar: bo
         async def work(client: PodClient) -> Pod:
             return await _until_settled(client, tool, given, shown, wait=wait, deadline=deadline)
 
-        return await with_service(work)
+        return await with_service(work, on_question)
 
 
 async def _until_settled(
@@ -92,7 +94,7 @@ async def _until_settled(
         # The first call returns at once, so that the pod is known by name when the person stops waiting.
         pod = await client.call(tool, {**given, "wait_seconds": 0}, bar.note)
         while wait and pod["status"] in UNDER_WAY and (deadline is None or time.monotonic() < deadline):
-            pod = await client.call("pod_get", {"pod": pod["id"], "wait_seconds": WAIT}, bar.note)
+            pod = await client.call("pod_get", {"pod": pod["id"], "wait_for": "settled", "timeout": WAIT}, bar.note)
     except asyncio.CancelledError:
         if pod is not None:
             name = pod["name"]

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import pods, registries, slack, use, volumes
+from cli import confirm, pods, registries, slack, tokens, use, volumes
 from cli.output import Failed, complain, print_json
 from core.errors import InvalidInput, PodError
 from core.units import shorten
@@ -30,7 +30,9 @@ pods.app.add_typer(use.app)
 app.add_typer(pods.app, name="pod")
 app.add_typer(volumes.app, name="volume")
 app.add_typer(registries.app, name="registry")
+app.add_typer(tokens.app, name="token")
 app.add_typer(slack.app, name="slack")
+app.command("confirm")(confirm.confirm)
 
 
 def _installed() -> str:
@@ -95,15 +97,6 @@ def doctor(as_json: pods.Json = False) -> None:
         for check in checks:
             typer.echo(check.line())
     raise typer.Exit(0 if good else 1)
-
-
-@app.command()
-def token() -> None:
-    """Print the local token, which the terminal and local assistants use. Whoever has it is an admin."""
-    from core.app import local_token
-    from core.settings import Settings
-
-    typer.echo(local_token(Settings.load()))
 
 
 @app.command("version")

@@ -10,11 +10,13 @@ from cli.client import ask
 from cli.output import complain, out, plain, print_json, say
 from core.errors import InvalidInput
 from core.units import shorten
+from mcp_server.client import OnQuestion
 
 app = typer.Typer(help="Pods: from start to terminate, why they run on, and their ports.")
 
 PodArgument = Annotated[str, typer.Argument(help="Name, id, or the beginning of one of them.", metavar="POD")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return at once; the work goes on in the service.")]
 
 
@@ -40,10 +42,11 @@ def start(
     wake: Annotated[
         str | None, typer.Option(help="What a visit does while it is stopped: auto, button or off.")
     ] = None,
+    yes: Yes = False,
     no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
-    """Start a pod and print its address."""
+    """Start a pod and print its address; asks before one that costs much."""
     arguments = {
         "template": template,
         "name": name,
@@ -60,7 +63,7 @@ def start(
         "wake": wake,
     }
     _well_formed(arguments)
-    _act("pod_start", arguments, no_wait, as_json)
+    _act("pod_start", arguments, no_wait, as_json, yes=yes)
 
 
 @app.command("list")
@@ -118,9 +121,9 @@ def stop(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> No
 
 
 @app.command()
-def resume(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) -> None:
+def resume(pod: PodArgument, yes: Yes = False, no_wait: NoWait = False, as_json: Json = False) -> None:
     """Start a stopped or failed pod again, at the same address; a terminated one, by its id, is made anew."""
-    _act("pod_resume", {"pod": pod}, no_wait, as_json)
+    _act("pod_resume", {"pod": pod}, no_wait, as_json, yes=yes)
 
 
 @app.command()
@@ -132,7 +135,7 @@ def restart(pod: PodArgument, no_wait: NoWait = False, as_json: Json = False) ->
 @app.command()
 def terminate(
     pod: PodArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
@@ -141,13 +144,13 @@ def terminate(
         found = asyncio.run(ask("pod_get", {"pod": pod}))
         confirm(f"Terminate {found['name']} ({found['status']})? {_lost(found)}")
         pod = found["id"]
-    _act("pod_terminate", {"pod": pod}, no_wait, as_json)
+    _act("pod_terminate", {"pod": pod}, no_wait, as_json, yes=True)
 
 
 @app.command()
 def templates(as_json: Json = False) -> None:
     """List the templates."""
-    found = asyncio.run(ask("template_list", {}))
+    found = asyncio.run(ask("template_list", {"detail": "full"}))
     if as_json:
         print_json(found)
     else:
@@ -174,7 +177,7 @@ def _lost(pod: dict[str, Any]) -> str:
 
 
 async def _all_pods(everyone: bool, ended: bool) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"everyone": everyone, "ended": ended, "limit": 100}
+    arguments: dict[str, Any] = {"everyone": everyone, "ended": ended, "limit": 100, "detail": "full"}
     found = await ask("pod_list", arguments)
     while found["next_cursor"] is not None:
         page = await ask("pod_list", {**arguments, "cursor": found["next_cursor"]})
@@ -213,10 +216,21 @@ def _well_formed(said: dict[str, Any]) -> None:
     check_env(said["env"] or {})
 
 
-def _act(tool: str, arguments: dict[str, Any], no_wait: bool, as_json: bool) -> None:
+def answered(yes: bool) -> OnQuestion:
+    """What the service asks: said already, or to be asked here."""
+
+    async def ask_here(question: str) -> bool:
+        if not yes:
+            confirm(question)
+        return True
+
+    return ask_here
+
+
+def _act(tool: str, arguments: dict[str, Any], no_wait: bool, as_json: bool, *, yes: bool = False) -> None:
     from cli.follow import ended_well, follow
 
-    pod = asyncio.run(follow(tool, arguments, wait=not no_wait, bar=not as_json))
+    pod = asyncio.run(follow(tool, arguments, wait=not no_wait, bar=not as_json, on_question=answered(yes)))
     if as_json:
         print_json(pod)
     ended_well(tool, pod, waited=not no_wait)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.direct import on_store
 from cli.output import out, print_json, say
 from cli.pods import Json
 from core.errors import InvalidInput
@@ -95,16 +96,7 @@ def _secret() -> str:
 
 
 async def _stored(act: "Callable[[Registries], Awaitable[T]]") -> T:
-    """On the database itself: it takes turns with a service that runs."""
-    from core.app import make_data_dir, utcnow
+    from core.app import utcnow
     from core.service import Registries
-    from core.settings import Settings
-    from core.store import Store
 
-    settings = Settings.load()
-    make_data_dir(settings.data_dir)
-    store = await Store.open(settings.database, settings.data_dir / "registry.key")
-    try:
-        return await act(Registries(store, utcnow))
-    finally:
-        await store.close()
+    return await on_store(lambda store, _: act(Registries(store, utcnow)))

@@ -89,6 +89,15 @@ def registries(rows: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def tokens(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Id, whose, what for, what it may, and when it was used and ends."""
+    table = _table("ID", "USER", "NAME", "SCOPE", "USED", "EXPIRES")
+    for row in rows:
+        ends, used = when(row["expires_at"]), when(row["used_at"]) or "never"
+        table.add_row(row["id"], Text(plain(row["user"])), Text(plain(row["name"])), row["scope"], used, ends)
+    return table
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:

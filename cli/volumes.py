@@ -7,7 +7,7 @@ import typer
 
 from cli.client import ask
 from cli.output import Failed, complain, out, print_json, say
-from cli.pods import Json, confirm
+from cli.pods import Json, Yes, answered, confirm
 from core.units import shorten
 
 app = typer.Typer(help="Network volumes: list, create, delete.")
@@ -51,7 +51,7 @@ def create(
 @app.command()
 def delete(
     volume: Annotated[str, typer.Argument(help="Name or id.", metavar="VOLUME")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Delete a network volume with its data, for good."""
@@ -60,7 +60,7 @@ def delete(
         size = f" ({found['size']})" if found["size"] else ""
         confirm(f"Delete the network volume {found['name']}{size}? All data on it is lost for good.")
         volume = found["id"]
-    found = asyncio.run(ask("volume_delete", {"volume": volume}))
+    found = asyncio.run(ask("volume_delete", {"volume": volume}, answered(True)))
     if as_json:
         print_json(found)
     else:

@@ -22,7 +22,21 @@ from core.model import Status
 from core.progress import Board
 from core.reaper import Reaper
 from core.reconciler import Reconciler
-from core.service import Costs, Keeping, Notes, People, PodService, Ports, Registries, Services, Tokens, Volumes, Waking
+from core.service import (
+    Confirmations,
+    Costs,
+    Keeping,
+    Logins,
+    Notes,
+    People,
+    PodService,
+    Ports,
+    Registries,
+    Services,
+    Tokens,
+    Volumes,
+    Waking,
+)
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -236,12 +250,14 @@ def _compose(
         pods=pods,
         keeping=Keeping(store, pods, witness, board, now),
         costs=Costs(store, now),
+        confirmations=Confirmations(store, now),
         ports=Ports(store, engine, gateway, launcher, pods, board, terms, now),
         waking=Waking(store, engine, pods, board, now),
         volumes=volumes,
         registries=Registries(store, now),
         people=People(store, settings, now),
         tokens=Tokens(store, settings, now),
+        logins=Logins(store, settings, now),
         notes=Notes(store),
         templates=catalog,
         now=now,

@@ -5,6 +5,8 @@
     ├── NotFound                no such pod, template, volume or registry (or not yours to see)
     │   └── Ambiguous           several pods answer to that reference
     ├── Forbidden               it exists, and this caller may not do this to it
+    │   ├── ScopeMissing        their token is not good for this
+    │   └── Unconfirmed         their person has not said yes to it
     ├── Conflict                not in this status, or a name that is taken
     ├── QuotaExceeded           a limit of this installation
     ├── NoCapacity              the engine has not got what was asked for
@@ -46,6 +48,18 @@ class Forbidden(PodError):
     """The caller may not do this."""
 
     code = "forbidden"
+
+
+class ScopeMissing(Forbidden):
+    """The caller's person may, the token that they came with may not."""
+
+    code = "scope_missing"
+
+
+class Unconfirmed(Forbidden):
+    """It needs a yes of the caller's person, who has not said it (yet)."""
+
+    code = "unconfirmed"
 
 
 class Conflict(PodError):

@@ -2,8 +2,8 @@
 
 import re
 
-from core.errors import Conflict, Forbidden, InvalidInput
-from core.model import Action, Caller, Ignore, Pod, Role, Status
+from core.errors import Conflict, Forbidden, InvalidInput, ScopeMissing
+from core.model import Action, Caller, Ignore, Pod, Role, Scope, Status
 from core.settings import Settings
 from core.units import shorten
 
@@ -45,6 +45,15 @@ def admit(external: str, settings: Settings) -> None:
     allowed = settings.allowed_users
     if allowed and external not in allowed and external not in settings.admins:
         raise Forbidden("You may not use pods here. Ask an admin to add your user id to PODKEEPER_ALLOWED_USERS.")
+
+
+def may_change(caller: Caller) -> None:
+    """ScopeMissing for a token that is for looking only."""
+    if not caller.scope.allows(Scope.OPERATE):
+        raise ScopeMissing(
+            f"This token may only look (its scope is {caller.scope}); this needs one of scope {Scope.OPERATE}. "
+            "Its owner makes one with /pod token in Slack, or with `podkeeper token create` where the service runs."
+        )
 
 
 def may_touch(caller: Caller, pod: Pod) -> None:

@@ -4,9 +4,10 @@ import ipaddress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import InvalidInput
@@ -47,10 +48,46 @@ def _ports(value: object) -> object:
     return tuple(range(int(first), int(last) + 1))
 
 
+def is_loopback(url: str) -> bool:
+    """Whether this address leads to this machine and nowhere else. ValueError when it is no address."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _jwks(value: str) -> str:
+    if "://" not in value:
+        return value
+    try:
+        parts, local = urlsplit(value), is_loopback(value)
+        known = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        known, parts, local = False, urlsplit(""), False
+    if not known or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        # Not quoted: it may be the one with a password in it.
+        raise ValueError(
+            "write a file, or an address such as https://login.example.com/keys (http:// on this machine only, and "
+            "without a name or password in it)"
+        )
+    return value
+
+
+def _word(value: str) -> str:
+    # With a | in it, one issuer with one subject could be written as another issuer with another subject.
+    if not value.isprintable() or " " in value or "|" in value:
+        raise ValueError("must be without spaces and without |")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 PortRange = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)]
 Endpoint = Annotated[tuple[str, int], NoDecode, BeforeValidator(_endpoint)]
+Word = Annotated[str, AfterValidator(_word)]
 
 
 class Settings(BaseSettings):
@@ -83,7 +120,14 @@ class Settings(BaseSettings):
     url: str | None = None
     admins: Names = frozenset()
     allowed_users: Names = frozenset()
+    login_issuer: Word | None = None
+    login_audience: Word | None = None
+    login_jwks: Annotated[str, AfterValidator(_jwks)] | None = None
+    login_claim: Word = "sub"
     max_pods_per_user: int = Field(default=5, ge=1)
+    confirm_cost_per_hour: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    mcp_max_sessions: int = Field(default=2000, ge=1, le=100_000)
+    mcp_idle_timeout: Duration = timedelta(minutes=30)
     network_volume_stop: Literal["refuse", "allow"] = "refuse"
     slack_bot_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
     slack_app_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
@@ -105,8 +149,17 @@ class Settings(BaseSettings):
         for name, port in own.items():
             if port in self.tcp_ports:
                 raise ValueError(f"PODKEEPER_TCP_PORTS must not hold {port}, which is the port of {name}")
+        if not self.mcp_idle_timeout:
+            raise ValueError("PODKEEPER_MCP_IDLE_TIMEOUT must be longer than 0, for example 30m")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("PODKEEPER_TLS_CERT and PODKEEPER_TLS_KEY belong together: set both, or neither")
+        login = {"ISSUER": self.login_issuer, "AUDIENCE": self.login_audience, "JWKS": self.login_jwks}
+        lacking = [f"PODKEEPER_LOGIN_{name}" for name, value in login.items() if value is None]
+        if 0 < len(lacking) < len(login):
+            raise ValueError(
+                "PODKEEPER_LOGIN_ISSUER, PODKEEPER_LOGIN_AUDIENCE and PODKEEPER_LOGIN_JWKS belong together: set all of "
+                f"them, or none. Not set: {', '.join(lacking)}"
+            )
         return self
 
     @classmethod

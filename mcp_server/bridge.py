@@ -12,13 +12,18 @@ from mcp.server.stdio import stdio_server
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+    InputResponses,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
     Tool,
 )
 
-from mcp_server.client import BRIDGE, NotServing, ToolFailed, connect
+from mcp_server.client import BRIDGE, CLI, NotServing, OnProgress, PodClient, ToolFailed, connect
 from mcp_server.words import INSTRUCTIONS
 
 
@@ -43,8 +48,10 @@ class _Bridge:
             return listed
         return listed.model_copy(update={"tools": [tool for tool in listed.tools if _reads(tool)]})
 
-    async def call_tool(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
-        """The service's answer, progress on the way; a sentence how to start the service when nobody serves."""
+    async def call_tool(
+        self, context: ServerRequestContext[Any], params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        """The service's answer, progress and questions on the way; how to start the service when nobody serves."""
 
         if self._read_only and params.name not in {tool.name for tool in own_tools() if _reads(tool)}:
             told = f"{params.name[:60]} is not served here: this is `podkeeper mcp --read-only`, which only reads."
@@ -54,10 +61,51 @@ class _Bridge:
             await context.session.report_progress(progress, total, message)
 
         try:
-            async with connect(self._url, self._token, name=BRIDGE) as service:
-                return await service.forward(params.name, params.arguments or {}, note)
+            asks = _can_ask(context)
+            async with connect(self._url, self._token, name=_program(context), asks=asks) as service:
+                return await self._forward(service, context, params, note)
         except (NotServing, ToolFailed) as error:
             return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+    async def _forward(
+        self,
+        service: PodClient,
+        context: ServerRequestContext[Any],
+        params: CallToolRequestParams,
+        note: OnProgress,
+    ) -> CallToolResult | InputRequiredResult:
+        """What a client of the modern era is asked is the answer; one of the era before is asked by a call of ours."""
+        arguments = params.arguments or {}
+        result = await service.forward(params.name, arguments, note, params.input_responses, params.request_state)
+        while isinstance(result, InputRequiredResult) and context.protocol_version < _ASKED_BY_ANSWER:
+            answers: InputResponses = {}
+            for key, request in (result.input_requests or {}).items():
+                if not isinstance(request, ElicitRequest) or not isinstance(request.params, ElicitRequestFormParams):
+                    answers[key] = ElicitResult(action="cancel")
+                    continue
+                form = request.params
+                answers[key] = await context.session.elicit_form(
+                    form.message, form.requested_schema, context.request_id
+                )
+            result = await service.forward(params.name, arguments, note, answers, result.request_state)
+        return result
+
+
+_ASKED_BY_ANSWER = "2026-07-28"
+"""From this version of the protocol on, a question comes as the answer of a call. Versions compare as dates."""
+
+
+def _can_ask(context: ServerRequestContext[Any]) -> bool:
+    client = context.session.client_params
+    asked = client.capabilities.elicitation if client is not None else None
+    return asked is not None and (asked.form is not None or asked.url is None)
+
+
+def _program(context: ServerRequestContext[Any]) -> str:
+    """The assistant's program by its own name, which events then tell; never our terminal's."""
+    client = context.session.client_params
+    name = client.client_info.name if client is not None else ""
+    return name if name and name != CLI else BRIDGE
 
 
 def _reads(tool: Tool) -> bool:

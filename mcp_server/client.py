@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp_types import CallToolResult, ListToolsResult
+    from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses, ListToolsResult
 
 log = logging.getLogger("podkeeper.mcp")
 
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 OnProgress = Callable[[float, float | None, str], Awaitable[None]]
 """Given how far it is, of how much, and the message."""
+
+OnQuestion = Callable[[str], Awaitable[bool]]
+"""Given what the service asks before it does something; whether the person says yes."""
 
 _HEADER_TEXT = re.compile("[!-~]+")
 _LONGEST_SILENCE = 330.0
@@ -79,36 +82,62 @@ class _Door:
 class PodClient:
     """A connection to the running service."""
 
-    def __init__(self, client: "Client", door: _Door) -> None:
+    def __init__(self, client: "Client", door: _Door, on_question: OnQuestion | None) -> None:
         self._client = client
         self._door = door
+        self._on_question = on_question
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress | None = None
     ) -> dict[str, Any]:
-        """The structured result of a tool; ToolFailed when the tool fails, NotServing when the service goes away."""
+        """The structured result of a tool; ToolFailed when the tool fails, NotServing when the service goes away.
+
+        What the service asks on the way is asked by `on_question`; without one it refuses what it would ask about.
+        """
+        from mcp_types import InputRequiredResult
+
         result = await self.forward(tool, dict(arguments), on_progress)
+        while isinstance(result, InputRequiredResult):
+            answers = await self._answers(result)
+            result = await self.forward(tool, dict(arguments), on_progress, answers, result.request_state)
         if result.is_error or result.structured_content is None:
             raise ToolFailed("\n".join(block.text for block in result.content if block.type == "text"))
         return result.structured_content
 
+    async def _answers(self, asked: "InputRequiredResult") -> "InputResponses":
+        from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult
+
+        found: InputResponses = {}
+        for key, request in (asked.input_requests or {}).items():
+            if not isinstance(request, ElicitRequest) or not isinstance(request.params, ElicitRequestFormParams):
+                raise ToolFailed("The service asks something that this version does not know. Update it.")
+            yes = self._on_question is not None and await self._on_question(request.params.message)
+            found[key] = ElicitResult(action="accept" if yes else "decline", content={"confirm": True} if yes else None)
+        return found
+
     async def forward(
-        self, tool: str, arguments: dict[str, Any], on_progress: OnProgress | None = None
-    ) -> "CallToolResult":
-        """The result as it came, errors included."""
-        from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        on_progress: OnProgress | None = None,
+        answers: "InputResponses | None" = None,
+        state: str | None = None,
+    ) -> "CallToolResult | InputRequiredResult":
+        """The result as it came, errors and questions included; `answers`, `state`: to what was asked before."""
+        from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
+        from pydantic import TypeAdapter
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
             if on_progress is not None:
                 await on_progress(progress, total, message or "")
 
         # Client.call_tool would fetch the whole list of tools to check the result against: the service has done so.
-        request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
-        return await self._answer(
-            self._client.session.send_request(
-                request, CallToolResult, progress_callback=note if on_progress is not None else None
-            )
+        request = CallToolRequest(
+            params=CallToolRequestParams(name=tool, arguments=arguments, input_responses=answers, request_state=state)
         )
+        kind: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+        progress = note if on_progress is not None else None
+        return await self._answer(self._client.session.send_request(request, kind, progress_callback=progress))
 
     async def tools(self) -> "ListToolsResult":
         """The service's list of tools."""
@@ -127,8 +156,13 @@ class PodClient:
 
 
 @asynccontextmanager
-async def connect(url: str, token: str, *, name: str = CLI) -> AsyncIterator[PodClient]:
-    """Connect to the service at `url` (`settings.service_url`). NotServing, also on leaving, when it is not there."""
+async def connect(
+    url: str, token: str, *, name: str = CLI, on_question: OnQuestion | None = None, asks: bool = False
+) -> AsyncIterator[PodClient]:
+    """Connect to the service at `url` (`settings.service_url`). NotServing, also on leaving, when it is not there.
+
+    `asks`: questions come back from `forward`, to be answered by whoever calls it.
+    """
     import httpx2
     from mcp import Client, MCPError
     from mcp.client.streamable_http import streamable_http_client
@@ -149,9 +183,11 @@ async def connect(url: str, token: str, *, name: str = CLI) -> AsyncIterator[Pod
             await stack.enter_async_context(http)
             transport = streamable_http_client(door.endpoint, http_client=http)
             info = Implementation(name=name, version=version("podkeeper"))
-            client = await stack.enter_async_context(Client(transport, client_info=info))
+            # That there is a callback tells the service that questions may come; they come as results, not through it.
+            asked = _unasked if asks or on_question is not None else None
+            client = await stack.enter_async_context(Client(transport, client_info=info, elicitation_callback=asked))
             try:
-                yield PodClient(client, door)
+                yield PodClient(client, door, on_question)
             except Exception as error:
                 failure = error
     except (ExceptionGroup, MCPError, httpx2.HTTPError, ValueError) as error:
@@ -160,3 +196,9 @@ async def connect(url: str, token: str, *, name: str = CLI) -> AsyncIterator[Pod
             raise door.shut() from error
     if failure is not None:
         raise failure
+
+
+async def _unasked(context: Any, params: Any) -> "ElicitResult":
+    from mcp_types import ElicitResult
+
+    return ElicitResult(action="cancel")

@@ -18,6 +18,7 @@ from core.errors import (
     PodFailed,
     QuotaExceeded,
     Unavailable,
+    Unconfirmed,
 )
 from core.units import shorten
 
@@ -27,6 +28,7 @@ _NEXT: Mapping[type[PodError], str] = {
     InvalidInput: "Correct the argument and call {tool} again.",
     NotFound: "Call pod_list for the pods there are.",
     Forbidden: "Do not try again; tell the user.",
+    Unconfirmed: "When the user says that they have, call {tool} again with the same arguments.",
     Conflict: "Call pod_get to see its status and what is allowed now.",
     QuotaExceeded: "Call pod_list, let the user choose a pod to pod_stop or pod_terminate, then call {tool} again.",
     NoCapacity: "Call {tool} again with what there is, or tell the user.",

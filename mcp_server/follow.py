@@ -49,6 +49,13 @@ def _position(progress: Progress) -> float:
     return begin + share * (progress.fraction or 0.0)
 
 
+def hurry(pod: Pod) -> str:
+    """Why what was waited for is not so."""
+    if pod.status.under_way:
+        return f"it is still {pod.status}; call pod_get again to go on waiting"
+    return f"it is {pod.status}, and no work is under way that would change that"
+
+
 async def follow(pods: PodService, caller: Caller, context: Context[Any, Any], pod: Pod, wait_seconds: float) -> Pod:
     """The pod once no work is under way, or as it is after `wait_seconds`. Giving up waiting gives up nothing else."""
     notes = _Notes(context)

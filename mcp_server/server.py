@@ -1,31 +1,46 @@
 """The MCP server: the tools on streamable HTTP, behind tokens and a guard against rebound host names."""
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from mcp.server import MCPServer
+from mcp.server.auth.middleware.bearer_auth import RequireAuthMiddleware
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.request_state import RequestStateSecurity
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl, ValidationError
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from core.errors import InvalidInput
+from core.model import Scope
 from core.service import Services
 from core.settings import Settings
 from core.units import shorten
-from mcp_server.auth import SCOPE, HouseTokens
+from mcp_server.auth import HouseTokens
+from mcp_server.desk import Desk
+from mcp_server.gate import ScopeGate
+from mcp_server.house import HouseServer
 from mcp_server.tool import HouseTool
 from mcp_server.tools_pods import PodTools
 from mcp_server.tools_stock import StockTools
 from mcp_server.tools_use import UseTools
 from mcp_server.words import INSTRUCTIONS
 
+MOST = 1024 * 1024
+"""Bytes of a request; the largest that makes sense is a start with 32 kB of variables."""
+
 
 class McpFace:
-    """`app` answers at `/mcp` and `/.well-known/…` while `running()` is entered."""
+    """`app` answers at `/mcp`, `/confirmations` and `/.well-known/…` while `running()` is entered.
+
+    Where PODKEEPER_URL has a path, it answers below that as well, for a proxy that leaves the path as it is.
+    """
 
     def __init__(self, services: Services, settings: Settings, token: str) -> None:
         url = f"{settings.service_url}/mcp"
@@ -35,14 +50,29 @@ class McpFace:
             raise InvalidInput(
                 f"PODKEEPER_URL: {shorten(settings.service_url)!r} is not an address such as https://pods.example.org."
             ) from None
+        verifier = HouseTokens(services, token, url)
         self._server = build(
             services,
             AuthSettings(
-                issuer_url=issuer, resource_server_url=resource, required_scopes=[SCOPE], validate_token_resource=True
+                issuer_url=issuer,
+                resource_server_url=resource,
+                required_scopes=[Scope.READ],
+                validate_token_resource=True,
             ),
-            HouseTokens(services, token, url),
+            verifier,
+            state_key(token),
         )
-        self._app = self._server.streamable_http_app(transport_security=guard(settings))
+        app = self._server.streamable_http_app(
+            transport_security=guard(settings),
+            max_request_body_size=MOST,
+            max_sessions=settings.mcp_max_sessions,
+            session_idle_timeout=settings.mcp_idle_timeout.total_seconds(),
+        )
+        _refine(app, changing(services), resource, issuer)
+        app.routes.extend(Desk(services, verifier).routes())
+        below = urlsplit(settings.service_url).path
+        # The document about `/below/mcp` belongs to the root of the host, as RFC 9728 has it.
+        self._app = Starlette(routes=[Mount(below, app), Mount("/", app)]) if below else app
 
     @property
     def app(self) -> ASGIApp:
@@ -61,13 +91,30 @@ def tools(services: Services) -> list[HouseTool]:
     return [*PodTools(services).tools(), *UseTools(services).tools(), *StockTools(services).tools()]
 
 
+def changing(services: Services) -> list[str]:
+    """Names of the tools that need more than a token for looking."""
+    return [tool.name for tool in tools(services) if tool.annotations and not tool.annotations.read_only_hint]
+
+
+def state_key(token: str) -> bytes:
+    """32 bytes that sign what a client holds between two rounds of a call.
+
+    Made of the local token, so that after a restart, and behind another process with the same PODKEEPER_TOKEN, an
+    answer to a question still counts.
+    """
+    return hashlib.blake2b(b"request state", key=hashlib.sha256(token.encode()).digest(), digest_size=32).digest()
+
+
 def build(
-    services: Services, auth: AuthSettings | None = None, verifier: HouseTokens | None = None
-) -> MCPServer[dict[str, object]]:
-    """The server; without `auth` for a client in this process only."""
+    services: Services,
+    auth: AuthSettings | None = None,
+    verifier: HouseTokens | None = None,
+    key: bytes | None = None,
+) -> HouseServer:
+    """The server; without `auth` for a client in this process only. `key`: see `state_key`; else one of its own."""
     with _logging_untouched():
-        return MCPServer(
-            "podkeeper",
+        return HouseServer(
+            services,
             title="Podkeeper",
             version=version("podkeeper"),
             instructions=INSTRUCTIONS,
@@ -75,7 +122,20 @@ def build(
             auth=auth,
             token_verifier=verifier,
             subscriptions=False,
+            request_state_security=RequestStateSecurity(keys=[key]) if key is not None else None,
         )
+
+
+def _refine(app: Starlette, changing: list[str], resource: AnyHttpUrl, issuer: AnyHttpUrl) -> None:
+    """Put the gate between the SDK's check of the token and its answer, and all scopes into its document."""
+    for index, route in enumerate(app.routes):
+        if isinstance(route, Route) and isinstance(route.endpoint, RequireAuthMiddleware):
+            guarded = route.endpoint
+            guarded.app = ScopeGate(guarded.app, changing, build_resource_metadata_url(resource), MOST)
+        elif isinstance(route, Route) and route.path.startswith("/.well-known/"):
+            [app.routes[index]] = create_protected_resource_routes(
+                resource_url=resource, authorization_servers=[issuer], scopes_supported=[*Scope]
+            )
 
 
 def guard(settings: Settings) -> TransportSecuritySettings:

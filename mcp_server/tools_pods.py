@@ -2,19 +2,21 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Resolve
 from pydantic import Field
 
 from core.errors import InvalidInput, PodFailed
 from core.model import Caller, Pod, Status
 from core.service import Services, StartRequest
+from mcp_server import confirm
 from mcp_server.auth import caller
-from mcp_server.follow import follow
+from mcp_server.confirm import Answer, settle
+from mcp_server.follow import follow, hurry
 from mcp_server.tool import HouseTool
-from mcp_server.views import PodLogs, PodPage, PodView
-from mcp_server.words import Everyone, PodRef, VolumeRef, Wait
+from mcp_server.views import PodLine, PodLogs, PodPage, PodView
+from mcp_server.words import Detail, Everyone, PodRef, VolumeRef, Wait
 
 Ctx = Context[Any, Any]
 
@@ -41,6 +43,8 @@ class PodTools:
     async def pod_start(
         self,
         ctx: Ctx,
+        request: Annotated[StartRequest, Resolve(confirm.wanted)],
+        answer: Annotated[Answer, Resolve(confirm.before_start)],
         template: Annotated[
             str,
             Field(description="A name from template_list", min_length=1, max_length=63, examples=["llama-template"]),
@@ -89,25 +93,10 @@ class PodTools:
     ) -> PodView:
         """Start a new pod (a container with a web address) from a template, and wait until it answers. Uses compute
         until it is stopped, by pod_stop or by silence. What is not said is as in the template. Not for a pod that is
-        there already: pod_resume. When it takes longer than wait_seconds (large images do), the
-        pod comes back as it is with a hint, and the start goes on, as it does when this call is cancelled.
-        Give the user `url`, and `login` where there is one."""
+        there already: pod_resume. After wait_seconds (large images take longer) the pod comes back as it is; the start
+        goes on then, and also when this call is cancelled. Give the user `url`, and `login` where there is one."""
         who = await caller(self._services, ctx)
-        request = StartRequest(
-            template=template,
-            name=name,
-            cpu=f"{cpu:.5g}" if cpu is not None else None,
-            memory=memory,
-            gpu=gpu,
-            volume=volume,
-            network_volume=network_volume,
-            env=env or {},
-            idle=idle,
-            warning=warning,
-            lifetime=lifetime,
-            ignore=tuple(ignore or ()),
-            wake=wake,
-        )
+        await settle(self._services, who, confirm.START, confirm.digest(request), answer)
         pod = await self._up(ctx, who, await self._services.pods.start(who, request), wait_seconds)
         return self._with_login(who, pod)
 
@@ -118,24 +107,45 @@ class PodTools:
         ended: Annotated[bool, Field(description="Terminated ones too")] = False,
         limit: Annotated[int, Field(description="Pods per page", ge=1, le=100)] = 20,
         cursor: Annotated[str | None, Field(description="next_cursor of the page before", max_length=200)] = None,
+        detail: Detail = "concise",
     ) -> PodPage:
-        """The user's pods, newest first, with status, address and when they stop. For one pod use pod_get."""
+        """The user's pods, newest first, with status, address, cost, last use and end. For one use pod_get."""
         who = await caller(self._services, ctx)
         found = await self._services.pods.list(who, everyone=everyone, ended=ended)
         found = sorted(found, key=_place, reverse=True)
         begin = _read(cursor) if cursor else None
         left = [pod for pod in found if begin is None or _place(pod) < begin]
+        show = self._shown if detail == "full" else self._line
+        running = [pod.spec.price_per_hour for pod in found if pod.status.holds_compute]
         return PodPage(
-            pods=[self._shown(pod) for pod in left[:limit]],
+            pods=[show(pod) for pod in left[:limit]],
             total=len(found),
+            running=len(running),
+            cost_per_hour=round(sum(filter(None, running)), 4) if any(running) else None,
             next_cursor=_write(left[limit - 1]) if len(left) > limit else None,
         )
 
-    async def pod_get(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 0) -> PodView:
-        """One pod as it is now; with wait_seconds, once no work on it is under way. Use it to follow a long start."""
+    async def pod_get(
+        self,
+        ctx: Ctx,
+        pod: PodRef,
+        wait_for: Annotated[
+            Literal["running", "stopped", "terminated", "settled"] | None,
+            Field(description="Wait until it is so, or no work is under way (settled)"),
+        ] = None,
+        timeout: Wait = 45,
+        detail: Detail = "full",
+    ) -> PodView:
+        """One pod as it is now; with wait_for, after following a long start or stop for timeout seconds."""
         who = await caller(self._services, ctx)
-        found = await self._down(ctx, who, await self._services.pods.get(who, pod), wait_seconds)
-        return self._with_login(who, found)
+        found = await self._services.pods.get(who, pod)
+        if wait_for is not None:
+            found = await self._down(ctx, who, found, timeout)
+        shown = self._with_login(who, found)
+        missed = f"not {wait_for}: {hurry(found)}" if wait_for is not None and not _reached(found, wait_for) else None
+        if missed is not None and shown.hint is None:
+            shown.hint = missed
+        return shown if detail == "full" else cast(PodView, PodLine.model_validate(shown.model_dump()))
 
     async def pod_stop(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 30) -> PodView:
         """Stop a pod, so that it uses no compute. Lost: whatever is outside its volume. Kept: volume, name and
@@ -144,22 +154,40 @@ class PodTools:
         who = await caller(self._services, ctx)
         return self._shown(await self._down(ctx, who, await self._services.pods.stop(who, pod), wait_seconds))
 
-    async def pod_resume(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 45) -> PodView:
+    async def pod_resume(
+        self,
+        ctx: Ctx,
+        pod: PodRef,
+        answer: Annotated[Answer, Resolve(confirm.before_resume)],
+        wait_seconds: Wait = 45,
+    ) -> PodView:
         """Start a stopped (EXITED) or failed (ERROR) pod again, at the same address, with its volume. A terminated
         one, by its id, is made anew: same name, another address, same network volume. Waits like pod_start."""
         who = await caller(self._services, ctx)
-        return self._with_login(who, await self._up(ctx, who, await self._services.pods.again(who, pod), wait_seconds))
+        found = await self._services.pods.get(who, pod)
+        await settle(self._services, who, confirm.RESUME, found.id, answer)
+        begun = await self._services.pods.again(who, found.id)
+        return self._with_login(who, await self._up(ctx, who, begun, wait_seconds))
 
     async def pod_restart(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 45) -> PodView:
         """Stop and start a running pod in one go. Lost: whatever is outside its volume. Waits like pod_start."""
         who = await caller(self._services, ctx)
         return self._shown(await self._up(ctx, who, await self._services.pods.restart(who, pod), wait_seconds))
 
-    async def pod_terminate(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 30) -> PodView:
-        """Delete a pod for good, with its volume and its address. Ask the user first; to save compute use pod_stop.
+    async def pod_terminate(
+        self,
+        ctx: Ctx,
+        pod: PodRef,
+        answer: Annotated[Answer, Resolve(confirm.before_terminate)],
+        wait_seconds: Wait = 30,
+    ) -> PodView:
+        """Delete a pod for good, with its volume and its address; the user is asked. To save compute use pod_stop.
         A network volume stays, with its data."""
         who = await caller(self._services, ctx)
-        return self._shown(await self._down(ctx, who, await self._services.pods.terminate(who, pod), wait_seconds))
+        found = await self._services.pods.get(who, pod)
+        await settle(self._services, who, confirm.TERMINATE, found.id, answer)
+        gone = await self._services.pods.terminate(who, found.id)
+        return self._shown(await self._down(ctx, who, gone, wait_seconds))
 
     async def pod_logs(
         self,
@@ -188,11 +216,26 @@ class PodTools:
             pod = await follow(self._services.pods, who, ctx, pod, wait_seconds)
         return pod
 
+    def _line(self, pod: Pod) -> PodLine:
+        return PodLine.model_validate(self._shown(pod).model_dump())
+
     def _shown(self, pod: Pod) -> PodView:
         return PodView.of(self._services.pods, pod)
 
     def _with_login(self, who: Caller, pod: Pod) -> PodView:
         return PodView.of(self._services.pods, pod, self._services.pods.secrets(who, pod))
+
+
+def _reached(pod: Pod, wanted: str) -> bool:
+    match wanted:
+        case "running":
+            return pod.status is Status.RUNNING
+        case "stopped":
+            return pod.status in (Status.EXITED, Status.TERMINATED)
+        case "terminated":
+            return pod.status is Status.TERMINATED
+        case _:
+            return not pod.status.under_way
 
 
 def _place(pod: Pod) -> tuple[datetime, str]:

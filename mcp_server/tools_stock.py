@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Resolve
 from pydantic import Field
 
 from core.service import Services
+from mcp_server import confirm
 from mcp_server.auth import caller
+from mcp_server.confirm import Answer, settle
 from mcp_server.tool import HouseTool
-from mcp_server.views import TemplateList, TemplateView, VolumeList, VolumeView
-from mcp_server.words import VolumeRef
+from mcp_server.views import TemplateLine, TemplateList, TemplateView, VolumeList, VolumeView
+from mcp_server.words import Detail, VolumeRef
 
 Ctx = Context[Any, Any]
 
@@ -29,10 +31,11 @@ class StockTools:
             HouseTool.of(self.volume_delete, "Delete a network volume", destructive=True, idempotent=True),
         ]
 
-    async def template_list(self) -> TemplateList:
-        """The templates that pod_start knows, with what a pod of each gets (idle_timeout 0: it may be idle for ever).
-        Call it before the first pod_start."""
-        return TemplateList(templates=[TemplateView.of(template) for template in self._services.templates.list()])
+    async def template_list(self, detail: Detail = "concise") -> TemplateList:
+        """The templates that pod_start knows; with full detail, what a pod of each gets (idle_timeout 0: it may be idle
+        for ever). Call it before the first pod_start."""
+        kind = TemplateView if detail == "full" else TemplateLine
+        return TemplateList(templates=[kind.of(template) for template in self._services.templates.list()])
 
     async def volume_list(self, ctx: Ctx) -> VolumeList:
         """All network volumes: disks that outlive the pods they are attached to (pod_start with network_volume)."""
@@ -54,8 +57,12 @@ class StockTools:
         who = await caller(self._services, ctx)
         return VolumeView.of(await self._services.volumes.create(who, name, size))
 
-    async def volume_delete(self, ctx: Ctx, volume: VolumeRef) -> VolumeView:
-        """Delete a network volume with all its data, for good; ask the user first. Refused while a pod has it.
+    async def volume_delete(
+        self, ctx: Ctx, volume: VolumeRef, answer: Annotated[Answer, Resolve(confirm.before_delete)]
+    ) -> VolumeView:
+        """Delete a network volume with all its data, for good; the user is asked. Refused while a pod has it.
         Shows what was deleted."""
         who = await caller(self._services, ctx)
-        return VolumeView.of(await self._services.volumes.delete(who, volume))
+        found = await self._services.volumes.may_delete(who, volume)
+        await settle(self._services, who, confirm.DELETE, found.id, answer)
+        return VolumeView.of(await self._services.volumes.delete(who, found.id))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny
 
 from core.model import IdleAction, Ignore, Pod, Status, Template, Volume
 from core.service import PodService
@@ -33,45 +33,50 @@ class PortView(BaseModel):
     url: str | None
 
 
-class PodView(View):
-    """A pod, as every tool shows it."""
+class PodLine(View):
+    """A pod, in a list."""
 
     id: str
     name: str
     status: Status
     template: str
-    image: str
     owner: str
+    url: str | None = Field(description="First web address")
+    gpu: str | None
+    network_volume: str | None
+    price_per_hour: float | None
+    started_at: Moment | None
+    last_active_at: Moment | None
+    keep_until: Moment | None
+    stops_at: Moment | None = Field(description="When it stops unless used")
+    reason: str | None
+    hint: str | None = Field(description="What to know or call next")
+
+
+class PodView(PodLine):
+    """A pod, as the tools about one show it."""
+
+    image: str
     via: str
     ports: list[PortView]
-    url: str | None = Field(description="First web address")
     login: Mapping[str, str] | None = Field(
         default=None, repr=False, description="Generated tokens by variable, for the owner only; never in lists"
     )
     actions: list[str] = Field(description="Allowed now")
-    reason: str | None
     cpu: float
     memory: str
-    gpu: str | None
     volume: str | None
     volume_path: str | None
-    network_volume: str | None
     idle_timeout: str
     idle_warning: str
     idle_action: str
     ignore: list[str] | None = Field(description="Requests that are no use")
     max_lifetime: str | None
     wake: str | None = Field(description="null: as the engine does")
-    price_per_hour: float | None
     created_at: Moment
-    started_at: Moment | None
     ready_at: Moment | None
-    last_active_at: Moment | None
-    keep_until: Moment | None
     kept_by: str | None
     warned_at: Moment | None = Field(description="When its owner was told of the end that is near")
-    stops_at: Moment | None = Field(description="When it stops unless used")
-    hint: str | None = Field(description="What to know or call next")
 
     @classmethod
     def of(cls, pods: PodService, pod: Pod, login: Mapping[str, str] | None = None) -> Self:
@@ -118,7 +123,8 @@ class PodView(View):
 
 
 ABRIDGED = {
-    "PodView": (("id", "status", "url"), "With all fields of pod_get"),
+    "PodView": (("id", "status", "url"), "More: pod_get"),
+    "PodLine": (("id", "name", "status", "url"), "And more; full: all fields of pod_get"),
     "WhyView": (
         ("text", "decision", "deadline", "in_use"),
         (
@@ -126,11 +132,11 @@ ABRIDGED = {
             "counted on each of `ports`, shares of `usage`, `missing` witnesses, promises, and since when"
         ),
     ),
-    "TemplateView": (
+    "TemplateLine": (
         ("name", "description"),
-        "And image, ports, cpu, memory, gpu, volume, idle_timeout, price_per_hour",
+        "And gpu, price_per_hour; full: image, ports, cpu, memory, volume, idle_timeout",
     ),
-    "VolumeView": (("id", "name"), "With all fields of volume_list"),
+    "VolumeView": (("id", "name"), "More: volume_list"),
 }
 """Models that schemas tell in few fields and words; only tools that are `in_full` publish all of them."""
 
@@ -138,8 +144,10 @@ ABRIDGED = {
 class PodPage(View):
     """Some pods, and where the next ones begin."""
 
-    pods: list[PodView]
+    pods: list[SerializeAsAny[PodLine]]
     total: int
+    running: int = Field(description="In all that use compute")
+    cost_per_hour: float | None = Field(description="Of those, US dollars")
     next_cursor: str | None = Field(description="Pass as cursor for the next page; null: no more")
 
 
@@ -175,19 +183,35 @@ class PodLogs(View):
         )
 
 
-class TemplateView(BaseModel):
-    """A recipe for `pod_start`, with what it gives a pod."""
+class TemplateLine(BaseModel):
+    """A recipe for `pod_start`, in a list."""
 
     name: str
     description: str
+    gpu: str | None
+    price_per_hour: float | None
+
+    @classmethod
+    def of(cls, template: Template) -> "TemplateLine":
+        """This template."""
+        gpu = template.spec.gpu
+        return TemplateLine(
+            name=template.name,
+            description=template.description,
+            gpu=str(gpu) if gpu else None,
+            price_per_hour=template.spec.price_per_hour,
+        )
+
+
+class TemplateView(TemplateLine):
+    """The same with what it gives a pod."""
+
     image: str
     ports: list[str]
     cpu: float
     memory: str
-    gpu: str | None
     volume: str | None
     idle_timeout: str
-    price_per_hour: float | None
 
     @classmethod
     def of(cls, template: Template) -> Self:
@@ -210,7 +234,7 @@ class TemplateView(BaseModel):
 class TemplateList(View):
     """All templates."""
 
-    templates: list[TemplateView]
+    templates: list[SerializeAsAny[TemplateLine]]
 
 
 class VolumeView(View):
@@ -245,10 +269,10 @@ class VolumeList(View):
 def hint(pod: Pod) -> str | None:
     """What an assistant should know of a pod, and call next, where its status alone does not say it."""
     if pod.status in (Status.PROVISIONING, Status.STARTING):
-        follow = "call pod_get with wait_seconds=45 to follow it, pod_logs to see why it takes long"
+        follow = "call pod_get with wait_for=running to follow it, pod_logs to see why it takes long"
         return f"still {pod.status}: {follow}"
     if pod.status.under_way:
-        return f"still {pod.status}, and it goes on by itself: call pod_get with wait_seconds=30 to follow it"
+        return f"still {pod.status}, and it goes on by itself: call pod_get with wait_for=settled to follow it"
     if pod.status is Status.ERROR:
         return "call pod_logs to see what it wrote, pod_resume to try again, pod_terminate to remove it"
     if pod.status is Status.TERMINATED and pod.spec.network_volume is not None:

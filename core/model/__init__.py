@@ -3,7 +3,7 @@
 from core.model.base import POD_LABEL, Frozen, registry_of, route_key
 from core.model.events import Draft, Event, Progress, Stage, Update
 from core.model.ledger import Run
-from core.model.people import Caller, Role, Token
+from core.model.people import Caller, Confirmation, Role, Scope, Token
 from core.model.pod import HOLDS_COMPUTE, UNDER_WAY, Action, Cause, Pod, Status, Upstream
 from core.model.spec import (
     BusyAbove,
@@ -29,6 +29,7 @@ __all__ = [
     "BusyAbove",
     "Caller",
     "Cause",
+    "Confirmation",
     "Credential",
     "Draft",
     "Event",
@@ -49,6 +50,7 @@ __all__ = [
     "Registry",
     "Role",
     "Run",
+    "Scope",
     "Stage",
     "Status",
     "Template",

@@ -20,13 +20,15 @@ class Event(Frozen):
     workspace: str
     kind: str
     """By a person: `pod.created`, `pod.stop`, `pod.resume`, `pod.restart`, `pod.terminate`, `pod.kept`, `pod.exposed`,
-    `pod.unexposed` (each undone by the other when the gateway refuses); by a visitor of its address: `pod.woken`. By
+    `pod.unexposed` (each undone by the other when the gateway refuses), `pod.handed_over` (its owner's company login
+    was linked to somebody, who owns it now); by a visitor of its address: `pod.woken`. By
     the house: `pod.starting`, `pod.running`, `pod.idle_warning` (`data["deadline"]`, ISO 8601, `action`,
     `by_lifetime`), `pod.warning_withdrawn`, `pod.idle_notice` (idle, and its rule says to tell only), `pod.idle_stop`
     (the reaper decided; `data["action"]`), `pod.exited` (stopped; `data["cause"]`), `pod.ended` (it ended by itself or
     vanished), `pod.failed`, `pod.terminated`, `pod.stop_failed` (will be tried again), `pod.forget_proposed` (stopped
     so long ago that it may be deleted, if its owner says so), `pod.orphan` (something of ours that no row claims was
-    halted). `data["reason"]` is for people."""
+    halted). Something may wait for a person's yes: `confirm.asked` (`pod_id` is then what it is about, and
+    `data["code"]` which question). `data["reason"]` is for people, `data["client"]` the program a person acted by."""
     status: Status | None = None
     """The status after it."""
     run: int = 1

@@ -1,8 +1,10 @@
 """The one door: what every face may ask of the core."""
 
+from core.service.confirmations import Confirmations
 from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
 from core.service.keeping import Keeping, Why
+from core.service.logins import Linked, Logins
 from core.service.notes import Notes
 from core.service.people import People
 from core.service.pods import PodService, PortUrl
@@ -15,8 +17,11 @@ from core.service.waking import Sleeper, Stride, TooOften, Waking
 
 __all__ = [
     "Bill",
+    "Confirmations",
     "Costs",
     "Keeping",
+    "Linked",
+    "Logins",
     "Notes",
     "People",
     "PodService",

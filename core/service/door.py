@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.service.confirmations import Confirmations
 from core.service.costs import Costs
 from core.service.keeping import Keeping
+from core.service.logins import Logins
 from core.service.notes import Notes
 from core.service.people import People
 from core.service.pods import PodService
@@ -24,12 +26,14 @@ class Services:
     pods: PodService
     keeping: Keeping
     costs: Costs
+    confirmations: Confirmations
     ports: Ports
     waking: Waking
     volumes: Volumes
     registries: Registries
     people: People
     tokens: Tokens
+    logins: Logins
     notes: Notes
     templates: Catalog
     now: Callable[[], datetime]

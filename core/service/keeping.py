@@ -73,7 +73,7 @@ class Keeping:
     @whole
     async def _keep(self, caller: Caller, pod: Pod, until: datetime | None) -> Pod:
         now = self._now()
-        data = {"by": caller.name, "until": until.isoformat() if until is not None else None}
+        data = caller.signature | {"until": until.isoformat() if until is not None else None}
         kept = await self._store.amend(
             pod.id,
             pod.run,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.model import Caller, Role
-from core.policy import admit, role_of
+from core.policy import admit, check_name, role_of
 from core.settings import Settings
 from core.store import Store
 
@@ -30,6 +30,19 @@ class People:
     async def local(self, via: str) -> Caller:
         """Whoever holds the local token: the person at the keyboard, an admin. `via`: terminal or mcp."""
         return await self._known("token", "local", "local admin", Role.ADMIN, via)
+
+    async def named(self, user: str, via: str) -> Caller:
+        """A person by their Slack user id, when they were seen there, or by a name that is given to them here.
+
+        InvalidInput (no name), Forbidden (they may not use pods here).
+        """
+        known = await self._store.slack_person(WORKSPACE, user)
+        if known is not None:
+            team, _, user = known.partition(":")
+            return (await self.slack(team, user, None)).model_copy(update={"via": via})
+        check_name(user, "user")
+        admit(user, self._settings)
+        return await self._known("user", f"local:{user}", user, role_of(user, self._settings), via)
 
     async def _known(self, kind: str, external: str, name: str | None, role: Role, via: str) -> Caller:
         person = await self._store.person(WORKSPACE, kind, external, name, role, self._now())

@@ -1,7 +1,6 @@
 """PodService, the one door: start, stop, resume, restart, terminate, get, list, logs, watch."""
 
 import asyncio
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -13,9 +12,10 @@ from core.gateway.base import Gateway
 from core.idle import forecast
 from core.launcher import Launcher, devices, without
 from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, PortModel, Role, Status, Update
-from core.policy import check_name, may_do, may_touch, moved_on
+from core.policy import check_name, may_change, may_do, may_touch, moved_on
 from core.progress import Board
 from core.service.find import find
+from core.service.masking import logins_of, secrets_of
 from core.service.request import StartRequest, with_secrets
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
@@ -30,10 +30,6 @@ _OF_ONE_RUN = (
     *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
     *("keep_until", "kept_by", "warned_at", "proposed_at"),
 )
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|PWD|PASSPHRASE|CREDENTIAL|APIKEY|KEY$", re.IGNORECASE)
-"""In the name of a variable: it holds a secret."""
-_IN_URL = re.compile(r"://[^\s:/@]*:([^\s@]+)@")
-"""The password in an address."""
 MOST_LOG = 256_000
 """A pod may print lines of any length, and whoever shows them works on them in one go."""
 
@@ -81,13 +77,23 @@ class PodService:
         Fails before anything is made: NotFound (template, volume), InvalidInput (an option), QuotaExceeded, Conflict
         (name taken), NoCapacity (the engine has no such GPUs), Unavailable (engine not running).
         """
+        return await self._new(caller, with_secrets(await self.plan(caller, request)), request.name)
+
+    async def plan(self, caller: Caller, request: StartRequest) -> PodSpec:
+        """What a start would make. Fails as `start` does for what is asked for; makes nothing."""
+        may_change(caller)
         spec = request.spec(self._catalog.get(request.template))
         if request.name is not None:
             check_name(request.name)
         if request.network_volume is not None:
             volume = await self._volumes.get(caller, request.network_volume)
             spec = spec.model_copy(update={"network_volume": volume.id})
-        return await self._new(caller, with_secrets(spec), request.name)
+        return spec
+
+    def costly(self, spec: PodSpec) -> bool:
+        """Whether a program must ask its person before it starts this (`PODKEEPER_CONFIRM_COST_PER_HOUR`)."""
+        limit = self._settings.confirm_cost_per_hour
+        return spec.price_per_hour is not None and spec.price_per_hour >= limit
 
     async def again(self, caller: Caller, reference: str) -> Pod:
         """Start it again however it ended: resume it, or make a terminated one anew, from what is recorded of it.
@@ -95,6 +101,7 @@ class PodService:
         A new pod has the name and the owner of the old one, and another address; what was on its network volume is
         there, what was on its volume disk is not. NotFound, Forbidden, and whatever `resume` and `start` fail with.
         """
+        may_change(caller)
         pod = await self.get(caller, reference)
         if pod.status is not Status.TERMINATED:
             return await self.resume(caller, pod.id)
@@ -166,7 +173,7 @@ class PodService:
         pod = await self.get(caller, reference)
         text = await self._engine.logs(pod, tail)
         if caller.person != pod.owner or aloud:
-            text = without(text, _secrets(pod))
+            text = without(text, secrets_of(pod))
         return text[-MOST_LOG:]
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
@@ -243,7 +250,7 @@ class PodService:
 
         Empty for anybody else, an admin too.
         """
-        return _tokens(pod) if caller.person == pod.owner else {}
+        return logins_of(pod) if caller.person == pod.owner else {}
 
     def urls(self, pod: Pod) -> tuple[PortUrl, ...]:
         """Its declared ports, in order."""
@@ -286,6 +293,7 @@ class PodService:
 
     async def may(self, caller: Caller, reference: str, action: Action) -> Pod:
         """The pod, if the caller may do this to it now: NotFound, Forbidden or Conflict says why not."""
+        may_change(caller)
         pod = await self.get(caller, reference)
         may_do(pod, action)
         return pod
@@ -338,20 +346,9 @@ class PodService:
 
     @staticmethod
     def _draft(caller: Caller, kind: str) -> Draft:
-        return Draft(kind=kind, actor=caller.person, via=caller.via, data={"by": caller.name})
+        return Draft(kind=kind, actor=caller.person, via=caller.via, data=caller.signature)
 
 
 def new_id() -> str:
     """14 lowercase letters and digits, unguessable: an address is open to whoever knows it."""
     return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
-
-
-def _secrets(pod: Pod) -> list[str]:
-    """Values that do not belong into a log."""
-    env = pod.spec.env
-    named = [value for name, value in env.items() if _SECRET.search(name)]
-    return [*named, *(found for value in env.values() for found in _IN_URL.findall(value)), *_tokens(pod).values()]
-
-
-def _tokens(pod: Pod) -> Mapping[str, str]:
-    return {name: value for name in pod.spec.generated if (value := pod.spec.env.get(name))}

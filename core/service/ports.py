@@ -104,7 +104,7 @@ class Ports:
 
     @whole
     async def _change(self, caller: Caller, pod: Pod, kind: str, port: PortModel, changes: dict[str, Any]) -> Pod:
-        draft = Draft(kind=kind, actor=caller.person, via=caller.via, data={"by": caller.name, "port": str(port)})
+        draft = Draft(kind=kind, actor=caller.person, via=caller.via, data=caller.signature | {"port": str(port)})
         changed = await self._store.amend(
             pod.id, pod.run, {Status.RUNNING}, told=(draft, self._now()), same={"spec": pod.spec}, **changes
         )

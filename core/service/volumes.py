@@ -7,7 +7,7 @@ from datetime import datetime
 from core.engines.base import Engine
 from core.errors import Forbidden, NotFound, PodError
 from core.model import Caller, Role, Volume
-from core.policy import check_name
+from core.policy import check_name, may_change
 from core.store import Store
 from core.store.whole import whole
 from core.units import parse_bytes, shorten
@@ -26,6 +26,7 @@ class Volumes:
     @whole
     async def create(self, caller: Caller, name: str, size: str | None = None) -> Volume:
         """Make a volume; Conflict when the name is taken. `size` is recorded (`20g`); no engine enforces it yet."""
+        may_change(caller)
         volume = Volume(
             id="".join(secrets.choice(ALPHABET) for _ in range(10)),
             workspace=caller.workspace,
@@ -58,12 +59,18 @@ class Volumes:
         known = ", ".join(v.name for v in volumes) or "there is none yet"
         raise NotFound(f"No network volume {shorten(reference)!r} (there are: {known}).")
 
-    @whole
-    async def delete(self, caller: Caller, reference: str) -> Volume:
-        """Delete a volume with its data, for good; Conflict while a pod has it, Forbidden for somebody else's."""
+    async def may_delete(self, caller: Caller, reference: str) -> Volume:
+        """The volume, if the caller may delete it: NotFound or Forbidden says why not."""
+        may_change(caller)
         volume = await self.get(caller, reference)
         if caller.role is not Role.ADMIN and volume.owner != caller.person:
             raise Forbidden(f"{volume.name} belongs to {volume.owner_name}. Ask them, or an admin.")
+        return volume
+
+    @whole
+    async def delete(self, caller: Caller, reference: str) -> Volume:
+        """Delete a volume with its data, for good; Conflict while a pod has it, Forbidden for somebody else's."""
+        volume = await self.may_delete(caller, reference)
         removed = await self._store.remove_volume(caller.workspace, volume.id)
         try:
             await self._engine.delete_volume(removed)

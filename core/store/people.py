@@ -1,6 +1,7 @@
 """People in the store: a row each, found by the identities they are known by outside."""
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -39,6 +40,20 @@ class People(Topic):
                 made = identities.insert().values(workspace=workspace, kind=kind, external=external, person=person.id)
                 await conn.execute(made)
         return person
+
+    @whole
+    async def slack_person(self, workspace: str, user: str) -> str | None:
+        """The team and user (`T1:U2`) of a Slack user id that has been seen; None when it has not."""
+        ours = (identities.c.workspace == workspace, identities.c.kind == "slack")
+        query = select(identities.c.external).where(*ours, identities.c.external.endswith(f":{user}", autoescape=True))
+        async with self._db.read() as conn:
+            return (await conn.execute(query.order_by(identities.c.external).limit(1))).scalar_one_or_none()
+
+    @whole
+    async def names(self) -> Mapping[str, str]:
+        """Person id -> name, of everybody."""
+        async with self._db.read() as conn:
+            return {row.id: row.name for row in await conn.execute(select(people.c.id, people.c.name))}
 
     @whole
     async def identity(self, person: str, kind: str) -> str | None:

@@ -8,10 +8,12 @@ from typing import Self
 from sqlalchemy import Connection, select
 
 from core.store import migrations
+from core.store.confirmations import Confirmations
 from core.store.database import Database
 from core.store.events import Events
 from core.store.holdings import Claims
 from core.store.lead import Leadership
+from core.store.logins import Logins
 from core.store.notes import Notes
 from core.store.people import People
 from core.store.pods import Pods
@@ -27,7 +29,7 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Tokens, Pods, Claims, Runs, Events, Notes, Volumes, Registries):
+class Store(People, Logins, Tokens, Confirmations, Pods, Claims, Runs, Events, Notes, Volumes, Registries):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.

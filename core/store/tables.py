@@ -181,7 +181,35 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("used_at", UtcDateTime),
+    Column("scope", Text, nullable=False, server_default="admin"),
     UniqueConstraint("digest"),
+)
+
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("workspace", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("answer", Boolean),
+    # One question about one thing: to ask it again asks no second time.
+    UniqueConstraint("person", "action", "subject"),
+)
+
+link_codes = Table(
+    "link_codes",
+    metadata,
+    # Keyed: whoever reads the database cannot find a code by trying them all.
+    Column("digest", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    UniqueConstraint("person"),
 )
 
 volumes = Table(

@@ -27,16 +27,20 @@ class Tokens(Topic):
             await conn.execute(table.insert().values(**token.model_dump(), digest=digest))
 
     @whole
-    async def tokens(self, person: str) -> tuple[Token, ...]:
-        """Somebody's, the newest first; those that have expired too."""
-        query = select(*_SHOWN).where(table.c.person == person).order_by(table.c.created_at.desc(), table.c.id)
+    async def tokens(self, person: str | None = None) -> tuple[Token, ...]:
+        """Somebody's (everybody's), the newest first; those that have expired too."""
+        query = select(*_SHOWN).order_by(table.c.created_at.desc(), table.c.id)
+        if person is not None:
+            query = query.where(table.c.person == person)
         async with self._db.read() as conn:
             return tuple(Token.model_validate(dict(row)) for row in (await conn.execute(query)).mappings())
 
     @whole
-    async def remove_token(self, person: str, token_id: str) -> Token | None:
-        """Forget it; None when this person has no such token."""
-        gone = table.delete().where(table.c.person == person, table.c.id == token_id).returning(*_SHOWN)
+    async def remove_token(self, person: str | None, token_id: str) -> Token | None:
+        """Forget it; None when this person (nobody) has no such token."""
+        gone = table.delete().where(table.c.id == token_id).returning(*_SHOWN)
+        if person is not None:
+            gone = gone.where(table.c.person == person)
         async with self._db.write() as conn:
             found = (await conn.execute(gone)).mappings().one_or_none()
         return None if found is None else Token.model_validate(dict(found))
@@ -50,8 +54,10 @@ class Tokens(Topic):
 
     @whole
     async def token(self, digest: str) -> tuple[Token, Person, str | None] | None:
-        """The one of this hash, its person, and how Slack knows them; None when there is none."""
-        slack = select(identities.c.external).where(identities.c.person == people.c.id, identities.c.kind == "slack")
+        """The one of this hash, its person, and how they are known (`TEAM:USER`, `local:NAME`); None: there is none."""
+        slack = select(identities.c.external).where(
+            identities.c.person == people.c.id, identities.c.kind.in_(("slack", "user"))
+        )
         query = (
             select(*_SHOWN, people.c.workspace, people.c.role, people.c.name.label("person_name"))
             .add_columns(slack.order_by(identities.c.external).limit(1).scalar_subquery().label("slack"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from core.model import Role
+from core.model import Role, Scope
 from core.store.database import Database
 from core.store.tables import tokens as table
 from tests.houses import FakeHouse, fake_house
@@ -17,7 +17,7 @@ async def test_a_token_stands_for_its_person_until_it_expires(home: FakeHouse) -
     assert token.name == "my laptop"
     found = await tokens.caller(secret, "mcp")
     assert found is not None
-    assert found[1] == ann.model_copy(update={"via": "mcp"})
+    assert found[1] == ann.model_copy(update={"via": "mcp", "scope": Scope.OPERATE})
     home.clock.forward(days=89)
     assert await tokens.caller(secret, "mcp") is not None
     home.clock.forward(days=1)
@@ -56,8 +56,8 @@ async def test_uses_are_noted_to_the_minute(home: FakeHouse) -> None:
 
 
 async def test_who_may_not_use_pods_any_more_has_a_token_that_opens_nothing(tmp_path: Path) -> None:
-    async with fake_house(tmp_path / "data") as home:
-        _, secret = await home.house.services.tokens.make(await home.member("UANN"), "laptop")
+    async with fake_house(tmp_path / "data", admins=frozenset({"UANN"})) as home:
+        _, secret = await home.house.services.tokens.make(await home.member("UANN"), "laptop", Scope.ADMIN)
     async with fake_house(tmp_path / "data", allowed_users=frozenset({"UBOB"})) as home:
         assert await home.house.services.tokens.caller(secret, "mcp") is None
     async with fake_house(tmp_path / "data", admins=frozenset({"UANN"})) as home:
@@ -72,7 +72,7 @@ async def test_who_may_not_use_pods_any_more_has_a_token_that_opens_nothing(tmp_
 
 async def test_the_token_of_the_local_admin_is_an_admins(home: FakeHouse) -> None:
     local = await home.local()
-    token, secret = await home.house.services.tokens.make(local, "script")
+    token, secret = await home.house.services.tokens.make(local, "script", Scope.ADMIN)
     found = await home.house.services.tokens.caller(secret, "mcp")
     assert found is not None
     assert (found[0].id, found[1].role, found[1].person) == (token.id, Role.ADMIN, local.person)

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
 import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CallToolResult, Implementation
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, Implementation
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -27,6 +27,18 @@ ERAS = {"modern": "auto", "handshake": "legacy"}
 Opener = Callable[..., AbstractAsyncContextManager[Client]]
 
 
+class Person:
+    """Who sits before a program that can ask: says yes, or not, and remembers what they were asked."""
+
+    def __init__(self, action: Literal["accept", "decline", "cancel"] = "accept", *, ticks: bool = True) -> None:
+        self._said = ElicitResult(action=action, content={"confirm": ticks} if action == "accept" else None)
+        self.heard: list[str] = []
+
+    async def __call__(self, context: object, params: ElicitRequestParams) -> ElicitResult:
+        self.heard.append(params.message)
+        return self._said
+
+
 @dataclass(frozen=True)
 class Served:
     """The face on a port."""
@@ -38,11 +50,14 @@ class Served:
         return f"{self.url}/mcp"
 
     @asynccontextmanager
-    async def client(self, mode: str, name: str = "tests", token: str = TOKEN) -> AsyncIterator[Client]:
+    async def client(
+        self, mode: str, name: str = "tests", token: str = TOKEN, asked: "Person | None" = None
+    ) -> AsyncIterator[Client]:
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
             transport = streamable_http_client(self.endpoint, http_client=http)
-            async with Client(transport, mode=mode, client_info=Implementation(name=name, version="1")) as client:
+            info = Implementation(name=name, version="1")
+            async with Client(transport, mode=mode, client_info=info, elicitation_callback=asked) as client:
                 yield client
 
 
@@ -101,9 +116,9 @@ def mode(request: pytest.FixtureRequest) -> str:
 def opened(home: FakeHouse, mode: str) -> Opener:
     """Opens a client in this process, in the era of the test."""
 
-    def open_client(name: str = "tests") -> Client:
+    def open_client(name: str = "tests", asked: Person | None = None) -> Client:
         info = Implementation(name=name, version="1")
-        return Client(build(home.house.services), mode=mode, client_info=info)
+        return Client(build(home.house.services), mode=mode, client_info=info, elicitation_callback=asked)
 
     return open_client
 

@@ -82,7 +82,7 @@ async def test_cancelling_through_it_does_not_cancel_the_start(served: Served, h
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         home.engine.proceed.set()
-        pod = data(await client.call_tool("pod_get", {"pod": "hello-1", "wait_seconds": 20}))
+        pod = data(await client.call_tool("pod_get", {"pod": "hello-1", "wait_for": "settled", "timeout": 20}))
     assert pod["status"] == "RUNNING"
 
 

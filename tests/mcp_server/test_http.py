@@ -47,7 +47,7 @@ async def test_the_resource_describes_itself(served: Served) -> None:
     async with httpx2.AsyncClient(trust_env=False) as http:
         document = (await http.get(f"{served.url}/.well-known/oauth-protected-resource/mcp")).json()
     assert document["resource"] == served.endpoint
-    assert document["scopes_supported"] == ["pods"]
+    assert document["scopes_supported"] == ["read", "operate", "admin"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,10 @@ async def test_a_long_start_returns_after_a_bounded_wait(served: Served, home: F
         assert pod["status"] == "PROVISIONING"
         assert "still PROVISIONING: call pod_get" in pod["hint"]
         home.engine.proceed.set()
-        assert data(await client.call_tool("pod_get", {"pod": pod["id"], "wait_seconds": 20}))["status"] == "RUNNING"
+        assert (
+            data(await client.call_tool("pod_get", {"pod": pod["id"], "wait_for": "settled", "timeout": 20}))["status"]
+            == "RUNNING"
+        )
 
 
 async def test_cancelling_the_call_does_not_cancel_the_start(served: Served, home: FakeHouse, mode: str) -> None:

@@ -12,7 +12,7 @@ from mcp import Client
 from core.templates import Catalog
 from mcp_server.server import build
 from tests.houses import FakeHouse, fake_house
-from tests.mcp_server.conftest import ERAS, Opener, data, refusal
+from tests.mcp_server.conftest import ERAS, Opener, Person, data, refusal
 
 LONG = "x" * 10_000
 CONTROL = "a\x00b\x1b[31m\r\nc"
@@ -54,8 +54,8 @@ CONTROL = "a\x00b\x1b[31m\r\nc"
         ("pod_get", {"pod": LONG}, ["pod:", "63"]),
         ("pod_get", {"pod": CONTROL}, ["No pod", "pod_list"]),
         ("pod_get", {"pod": ""}, ["Which pod?", "pod_get"]),
-        ("pod_get", {"pod": "nope", "wait_seconds": -1}, ["wait_seconds:", "0"]),
-        ("pod_get", {"pod": "nope", LONG: 1}, ["no such argument", "Allowed: pod, wait_seconds"]),
+        ("pod_get", {"pod": "nope", "timeout": -1}, ["timeout:", "0"]),
+        ("pod_get", {"pod": "nope", LONG: 1}, ["no such argument", "Allowed: pod, wait_for"]),
         ("pod_logs", {"pod": "nope", "tail": 1001}, ["tail:", "1000"]),
         ("pod_list", {"limit": 0}, ["limit:", "1"]),
         ("pod_stop", {"pod": "nope"}, ["pod_list"]),
@@ -134,7 +134,7 @@ async def test_what_comes_too_late_says_so(
     opened: Opener, home: FakeHouse, tool: str, arguments: dict[str, str]
 ) -> None:
     pod = await home.started()
-    async with opened() as client:
+    async with opened(asked=Person()) as client:
         await client.call_tool("pod_stop", {"pod": pod.id})
         for status in ("EXITED", "TERMINATED"):
             said = refusal(await client.call_tool(tool, {"pod": pod.id, **arguments}))

@@ -4,7 +4,7 @@ import pytest
 
 from core.engines.fake import Script
 from tests.houses import FakeHouse
-from tests.mcp_server.conftest import Opener, data, last, refusal, text
+from tests.mcp_server.conftest import Opener, Person, data, last, refusal, text
 
 FIELDS = {
     "id", "name", "status", "template", "image", "owner", "via", "ports", "url", "login", "actions", "reason", "cpu",
@@ -62,7 +62,7 @@ async def test_the_text_copy_says_the_same_in_short(opened: Opener) -> None:
 
 
 async def test_stop_resume_restart_and_terminate(opened: Opener) -> None:
-    async with opened() as client:
+    async with opened(asked=Person()) as client:
         first = data(await client.call_tool("pod_start", {"template": "hello"}))
         pod = {"pod": "hello-1"}
         stopped = data(await client.call_tool("pod_stop", pod))
@@ -107,12 +107,12 @@ async def test_a_list_goes_page_by_page(opened: Opener, home: FakeHouse) -> None
 async def test_a_list_leaves_out_what_was_not_asked_for(opened: Opener, home: FakeHouse) -> None:
     gone = await home.started()
     theirs = await home.started(await home.member())
-    async with opened() as client:
+    async with opened(asked=Person()) as client:
         await client.call_tool("pod_terminate", {"pod": gone.id})
         assert data(await client.call_tool("pod_list"))["pods"] == []
         [ended] = data(await client.call_tool("pod_list", {"ended": True}))["pods"]
         assert (ended["id"], ended["status"]) == (gone.id, "TERMINATED")
-        [other] = data(await client.call_tool("pod_list", {"everyone": True}))["pods"]
+        [other] = data(await client.call_tool("pod_list", {"everyone": True, "detail": "full"}))["pods"]
         assert (other["id"], other["owner"], other["via"]) == (theirs.id, "u1", "slack")
 
 
@@ -143,7 +143,7 @@ async def test_a_long_start_returns_with_a_hint_and_goes_on(opened: Opener, home
         assert "pod_get" in pod["hint"]
         assert "pod_logs" in pod["hint"]
         home.engine.proceed.set()
-        later = data(await client.call_tool("pod_get", {"pod": pod["id"], "wait_seconds": 20}))
+        later = data(await client.call_tool("pod_get", {"pod": pod["id"], "wait_for": "settled", "timeout": 20}))
     assert later["status"] == "RUNNING"
 
 

@@ -1,12 +1,14 @@
 """Templates and network volumes, in both protocol eras."""
 
 from tests.houses import FakeHouse
-from tests.mcp_server.conftest import Opener, data, refusal
+from tests.mcp_server.conftest import Opener, Person, data, refusal
 
 
 async def test_templates_say_what_a_pod_gets(opened: Opener) -> None:
     async with opened() as client:
-        templates = data(await client.call_tool("template_list"))["templates"]
+        brief = data(await client.call_tool("template_list"))["templates"]
+        templates = data(await client.call_tool("template_list", {"detail": "full"}))["templates"]
+    assert [set(template) for template in brief] == [{"name", "description", "gpu", "price_per_hour"}] * len(templates)
     names = [template["name"] for template in templates]
     assert "hello" in names
     assert "llama-template" in names
@@ -19,7 +21,7 @@ async def test_templates_say_what_a_pod_gets(opened: Opener) -> None:
 
 
 async def test_a_volume_is_made_listed_mounted_and_deleted(opened: Opener, home: FakeHouse) -> None:
-    async with opened() as client:
+    async with opened(asked=Person()) as client:
         made = data(await client.call_tool("volume_create", {"name": "models", "size": "50g"}))
         assert (made["name"], made["size"], made["attached_to"]) == ("models", "50g", [])
         pod = data(await client.call_tool("pod_start", {"template": "hello", "network_volume": "models"}))

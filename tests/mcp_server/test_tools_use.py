@@ -9,7 +9,7 @@ from mcp import Client
 from core.model import Pod, Status
 from mcp_server.server import build
 from tests.houses import FakeHouse, fake_house
-from tests.mcp_server.conftest import Opener, data, text
+from tests.mcp_server.conftest import Opener, Person, data, text
 
 OPTIONS = {
     "idle": "20m",
@@ -152,7 +152,7 @@ async def test_the_login_of_somebody_else_is_not_shown_to_an_admin(opened: Opene
 async def test_a_pod_that_is_gone_with_its_data_safe_can_be_made_anew(opened: Opener, home: FakeHouse) -> None:
     await home.house.services.volumes.create(await home.local(), "models", None)
     first = await home.started(name="reads", network_volume="models")
-    async with opened() as client:
+    async with opened(asked=Person()) as client:
         assert data(await client.call_tool("pod_get", {"pod": "reads"}))["idle_action"] == "terminate"
         gone = data(await client.call_tool("pod_terminate", {"pod": "reads"}))
         assert "pod_resume" in gone["hint"]

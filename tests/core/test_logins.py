@@ -1,0 +1,153 @@
+"""Company logins: what of a JWT is checked, where the keys come from, and whom a login stands for."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.model import Caller, Role
+from core.service import Logins
+from core.store import Store
+from tests.company import AUDIENCE, ISSUER, Company, Key, settings
+from tests.core.test_tokens import FakeHouse
+from tests.houses import HandClock, fake_house
+
+OTHER = Key("k2", "ES256")
+
+
+@pytest.fixture
+def company() -> Company:
+    return Company(HandClock())
+
+
+@pytest.fixture
+async def served(company: Company, tmp_path: Path) -> AsyncIterator[FakeHouse]:
+    """A house that takes the company's logins, by its set in a file."""
+    async with fake_house(tmp_path / "data", **settings(company.write(tmp_path / "keys.json"))) as home:
+        home.clock.time = company.clock.time
+        company.clock = home.clock
+        yield home
+
+
+def logins(home: FakeHouse) -> Logins:
+    return home.house.services.logins
+
+
+async def test_a_login_is_a_member_who_is_the_same_each_time(served: FakeHouse, company: Company) -> None:
+    ann = await logins(served).caller(company.login("ann", name="  Ann\u202e \n Smith  "), "mcp")
+    assert ann is not None
+    assert (ann.name, ann.role, ann.via) == ("Ann Smith", Role.MEMBER, "mcp")
+    again = await logins(served).caller(company.login("ann", name="Ann Jones"), "terminal")
+    assert again == ann.model_copy(update={"name": "Ann Jones", "via": "terminal"})
+    nameless = await logins(served).caller(company.login("ann"), "mcp")
+    assert nameless == ann.model_copy(update={"name": "Ann Jones"}), "no name is no new name"
+    bob = await logins(served).caller(company.login("bob"), "mcp")
+    assert bob is not None
+    assert (bob.name, bob.person == ann.person) == ("bob", False)
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"name": "", "email": "ann@example.com"}, "ann@example.com"),
+        ({"name": 7, "email": ["x"]}, "ann"),
+        ({"name": "\x00\x1b"}, "ann"),
+        ({"name": "x" * 5000}, "x" * 60),
+    ],
+)
+async def test_a_name_is_made_of_what_there_is(
+    served: FakeHouse, company: Company, claims: dict[str, Any], name: str
+) -> None:
+    ann = await logins(served).caller(company.login("ann", **claims), "mcp")
+    assert ann is not None
+    assert ann.name == name
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"])
+@pytest.mark.parametrize("named", [True, False])
+async def test_every_algorithm_of_public_keys_is_known(
+    company: Company, tmp_path: Path, algorithm: str, named: bool
+) -> None:
+    key = Key("k", algorithm)
+    company.tell(key)
+    if not named:
+        del company.jwks["keys"][0]["alg"]
+    async with fake_house(tmp_path / "data", **settings(company.write(tmp_path / "keys"))) as home:
+        assert await logins(home).caller(company.login(key=key), "mcp") is not None
+
+
+WRONG: dict[str, Callable[[Company], str]] = {
+    "another's signature": lambda c: c.login(key=Key("k1", private=Key("x", "RS256", _other_rsa()).private)),
+    "a cut signature": lambda c: c.login()[:-6],
+    "a changed payload": lambda c: ".".join(
+        (c.login().split(".")[0], c.login("bob").split(".")[1], c.login().split(".")[2])
+    ),
+    "an algorithm that its key is not for": lambda c: c.login(key=Key("k1", "RS512")),
+    "another issuer": lambda c: c.login(iss="https://evil.example.com/"),
+    "an issuer with a slash less": lambda c: c.login(iss=ISSUER.rstrip("/")),
+    "no issuer": lambda c: c.login(iss=None),
+    "another audience": lambda c: c.login(aud="other"),
+    "a part of the audience": lambda c: c.login(aud=AUDIENCE[:-1]),
+    "other audiences": lambda c: c.login(aud=["other", "another"]),
+    "no audience": lambda c: c.login(aud=None),
+    "no end": lambda c: c.login(exp=None),
+    "an end that is no time": lambda c: c.login(exp="tomorrow"),
+    "an end that is true": lambda c: c.login(exp=True),
+    "an end in the far future": lambda c: c.login(exp=1 << 62),
+    "an end that is no number": lambda c: c.login(exp=float("nan")),
+    "an end that is infinite": lambda c: c.login(exp=float("inf")),
+    "an end that is over": lambda c: c.login(exp=c.clock()),
+    "a beginning to come": lambda c: c.login(nbf=c.clock() + timedelta(seconds=31)),
+    "made in the future": lambda c: c.login(iat=c.clock() + timedelta(seconds=31)),
+    "a beginning that is no time": lambda c: c.login(nbf=[1]),
+    "no subject": lambda c: c.login(None),
+    "an empty subject": lambda c: c.login(""),
+    "a blank subject": lambda c: c.login(" "),
+    "a subject that ends in a space": lambda c: c.login("ann "),
+    "a subject that is too long": lambda c: c.login("a" * 256),
+    "a subject that cannot be seen": lambda c: c.login("ann\u202e"),
+    "a subject with a NUL": lambda c: c.login("ann\x00"),
+    "half a character": lambda c: c.login("ann\ud800"),
+    "no key named": lambda c: c.login(key=Key("", private=c.key.private)),
+    "a key that nobody knows": lambda c: c.login(key=Key("k9", private=c.key.private)),
+    "a huge token": lambda c: c.login(groups=["g" * 20_000]),
+    "no signature": lambda c: c.raw({"alg": "none", "kid": "k1"}, None),
+    "no signature in capitals": lambda c: c.raw({"alg": "NONE", "kid": "k1"}, None),
+    "the public key as a secret": lambda c: c.raw({"alg": "HS256", "kid": "k1"}, c.key.pem),
+    "the public JWK as a secret": lambda c: c.raw({"alg": "HS256", "kid": "k1"}, json.dumps(c.key.jwk).encode()),
+    "HMAC under a good name": lambda c: c.raw({"alg": "RS256", "kid": "k1"}, c.key.pem),
+    "a key of its own": lambda c: c.raw({"alg": "RS256", "kid": "k9", "jwk": c.key.jwk}, None),
+    "an algorithm that is a list": lambda c: c.raw({"alg": ["RS256"], "kid": "k1"}, None),
+    "a key id that is a list": lambda c: c.raw({"alg": "RS256", "kid": ["k1"]}, None),
+    "deep nesting": lambda c: c.raw({"alg": "RS256", "kid": "k1"}, None, b"[" * 10_000),
+    "nothing": lambda c: "",
+    "two dots": lambda c: "..",
+    "words": lambda c: "a.b.c",
+    "not ASCII": lambda c: "ä.ö.ü",
+    "half a pair": lambda c: "\ud800.x.y",
+    "four parts": lambda c: f"{c.login()}.x",
+    "a line break": lambda c: f"{c.login()}\n",
+}
+
+
+def _other_rsa() -> Any:
+    from tests.company import _RSA
+
+    return _RSA[1]
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_what_is_no_login_of_now_opens_nothing(
+    served: FakeHouse, company: Company, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert await logins(served).caller(company.login(), "mcp") is not None
+    wrong = WRONG[what](company)
+    assert await logins(served).caller(wrong, "mcp") is None
+    assert not [part for part in wrong.split(".") if len(part) > 9 and part in caplog.text]
