@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from slack_sdk.errors import SlackApiError
 
-from bot import letters, lists, tokens
+from bot import consent, letters, lists, tokens
 from bot.answers import Answers
 from bot.blocks import Message
 from bot.forms import Forms
@@ -122,6 +122,9 @@ class Clicks:
                 await self._answers.new_token(who, caller, tokens.NAME)
             case action if action == tokens.REVOKE:
                 await who.reply.replace(tokens.revoked(await self._services.tokens.revoke(caller, click.pod_id)))
+            case action if action in (consent.YES, consent.NO):
+                said = await self._services.confirmations.answer(caller, click.pod_id, yes=action == consent.YES)
+                await who.reply.replace(consent.answered(said))
             case action if action == letters.WHY:
                 await who.reply.say(letters.why(await self._services.keeping.why(caller, pod_id)))
             case _:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from slack_sdk.errors import SlackApiError
 
-from bot import letters
+from bot import consent, letters
 from bot.blocks import Message
 from bot.homes import Homes
 from bot.live import Live
@@ -107,13 +107,23 @@ class Notices:
             await asyncio.sleep(delay)
             delay = min(60.0, delay * 2)
 
+    async def _consent(self, event: Event) -> None:
+        """Ask a person for a yes that their assistant needs, unless they have answered elsewhere by now."""
+        known = await self._services.pods.identity(event.actor, "slack")
+        waiting = await self._services.confirmations.waiting_for(event.actor)
+        question = next((one for one in waiting if one.code == event.data["code"]), None)
+        if known is not None and question is not None:
+            await self._poster.direct(known.partition(":")[2], consent.asked(question))
+
     async def _tell(self, event: Event) -> None:
+        if event.kind == "confirm.asked":
+            return await self._consent(event)
         pod = await self._services.pods.of_event(event)
         if event.kind == "pod.stop_failed":
             await self._mail.report(problem(_reason(event)), f"report {event.seq}")
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
-            return
+            return None
         _, _, user = owner.partition(":")
         self._homes.touch(user)
         if event.kind in _ASKING:
@@ -128,6 +138,7 @@ class Notices:
             await self._places.runs(pod.id)
         elif event.kind == "pod.terminated":
             await self._places.forget(pod.id)
+        return None
 
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:
         """A new message, for an edit would ring no bell; not when it has been overtaken already."""

@@ -1,11 +1,14 @@
 """The SDK's server with our services at hand, so that what the SDK calls by itself reaches them."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp_types import Resource
 
 from core.service import Services
+from mcp_server.bus import OwnersBus
 
 
 class HouseServer(MCPServer[dict[str, object]]):
@@ -13,7 +16,15 @@ class HouseServer(MCPServer[dict[str, object]]):
 
     def __init__(self, services: Services, **given: Any) -> None:
         self.services = services
-        super().__init__("podkeeper", **given)
+        self.listed: Callable[[], Awaitable[list[Resource]]] | None = None
+        """What is there to be read, for who asks."""
+        self.bus = OwnersBus(services)
+        super().__init__("podkeeper", subscriptions=self.bus, middleware=[self.bus.gate], **given)
+
+    async def list_resources(self) -> list[Resource]:
+        """The SDK's list is the same for everybody; ours is not."""
+        own = await self.listed() if self.listed is not None else []
+        return [*own, *await super().list_resources()]
 
 
 def house(context: Context[Any, Any]) -> HouseServer:

@@ -1,5 +1,6 @@
 """The MCP server: the tools on streamable HTTP, behind tokens and a guard against rebound host names."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,8 @@ from mcp_server.auth import HouseTokens
 from mcp_server.desk import Desk
 from mcp_server.gate import ScopeGate
 from mcp_server.house import HouseServer
+from mcp_server.prompts import prompts
+from mcp_server.resources import Shelf
 from mcp_server.tool import HouseTool
 from mcp_server.tools_pods import PodTools
 from mcp_server.tools_stock import StockTools
@@ -82,8 +85,13 @@ class McpFace:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the sessions while serving. Once per face; leaving ends every open call, and no pod."""
-        async with self._server.session_manager.run():
-            yield
+        telling = asyncio.create_task(self._server.bus.run(), name="notes about changed pods")
+        try:
+            async with self._server.session_manager.run():
+                yield
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
 
 def tools(services: Services) -> list[HouseTool]:
@@ -113,7 +121,7 @@ def build(
 ) -> HouseServer:
     """The server; without `auth` for a client in this process only. `key`: see `state_key`; else one of its own."""
     with _logging_untouched():
-        return HouseServer(
+        server = HouseServer(
             services,
             title="Podkeeper",
             version=version("podkeeper"),
@@ -121,9 +129,14 @@ def build(
             tools=[*tools(services)],
             auth=auth,
             token_verifier=verifier,
-            subscriptions=False,
             request_state_security=RequestStateSecurity(keys=[key]) if key is not None else None,
         )
+    shelf = Shelf(server)
+    shelf.fill()
+    server.listed = shelf.listed
+    for prompt in prompts():
+        server.add_prompt(prompt)
+    return server
 
 
 def _refine(app: Starlette, changing: list[str], resource: AnyHttpUrl, issuer: AnyHttpUrl) -> None:

@@ -1,4 +1,7 @@
-"""A company's identity provider: real keys, the JWTs that it signs, and its JWK Set as a file or on a real port."""
+"""A company that signs logins with real keys, and tells of them in a file or on a real port. A pytest plugin.
+
+With it a house that takes its logins.
+"""
 
 import asyncio
 import base64
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -22,12 +26,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.helpers import free_port, until
-from tests.houses import HandClock
+from tests.houses import FakeHouse, HandClock, fake_house
 
 ISSUER, AUDIENCE = "https://login.example.com/", "podkeeper"
 _CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1()}
-_RSA = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
-"""They take long to make."""
+RSA, OTHER_RSA = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+"""Made once: they take long."""
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Key:
             elif self.algorithm == "EdDSA":
                 self.private = ed25519.Ed25519PrivateKey.generate()
             else:
-                self.private = _RSA[0]
+                self.private = RSA
 
     @property
     def jwk(self) -> dict[str, Any]:
@@ -136,6 +140,20 @@ class Company:
 def settings(jwks: str | Path) -> dict[str, Any]:
     """Those of a service that takes its logins."""
     return {"login_issuer": ISSUER, "login_audience": AUDIENCE, "login_jwks": str(jwks)}
+
+
+@pytest.fixture
+def company() -> Company:
+    """Its clock is not yet that of a house."""
+    return Company(HandClock())
+
+
+@pytest.fixture
+async def company_home(company: Company, tmp_path: Path) -> AsyncIterator[FakeHouse]:
+    """A house that takes the company's logins, by its set in the file `keys.json`."""
+    async with fake_house(tmp_path / "data", **settings(company.write(tmp_path / "keys.json"))) as home:
+        company.clock = home.clock
+        yield home
 
 
 def _base64(data: bytes) -> str:

@@ -3,7 +3,7 @@
 import os
 import signal
 
-pytest_plugins = ["tests.parts", "tests.postgres", "tests.stores", "tests.houses"]
+pytest_plugins = ["tests.parts", "tests.postgres", "tests.stores", "tests.houses", "tests.company"]
 
 # PostgreSQL runs as another user, for which Python forks; gRPC's handlers in the child now and then crash it.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"

@@ -205,15 +205,16 @@ class PodService:
             pass
         return pod
 
-    async def tail(self, name: str) -> AsyncIterator[Event]:
+    async def tail(self, name: str | None) -> AsyncIterator[Event]:
         """Every event after the cursor `name`, for ever; the cursor moves on when the next one is asked for.
 
-        A new cursor begins at the present. After a crash the last event may come a second time.
+        A new cursor begins at the present. After a crash the last event may come a second time. Without a name there
+        is no cursor: it begins at the present each time.
         """
-        cursor = await self._store.cursor(name)
+        cursor = await self._store.cursor(name) if name is not None else None
         if cursor is None:
             cursor = await self._store.last_event()
-            await self._store.save_cursor(name, cursor)
+            await self._save(name, cursor)
         with self._board.listen() as ear:
             while True:
                 ear.still()
@@ -221,9 +222,13 @@ class PodService:
                 for event in events:
                     yield event
                     cursor = event.seq
-                    await self._store.save_cursor(name, cursor)
+                    await self._save(name, cursor)
                 if not events:
                     await ear.wait(timeout=1)
+
+    async def _save(self, name: str | None, cursor: int) -> None:
+        if name is not None:
+            await self._store.save_cursor(name, cursor)
 
     async def first_time(self, key: str) -> bool:
         """True once for each key within a day: for deliveries that may come twice."""

@@ -1,53 +1,34 @@
-"""Company logins: what of a JWT is checked, where the keys come from, and whom a login stands for."""
+"""Company logins: what of a JWT is checked, and whom it stands for."""
 
-import asyncio
 import json
 import logging
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.model import Caller, Role
+from core.errors import InvalidInput
+from core.model import Role
 from core.service import Logins
-from core.store import Store
-from tests.company import AUDIENCE, ISSUER, Company, Key, settings
-from tests.core.test_tokens import FakeHouse
-from tests.houses import HandClock, fake_house
-
-OTHER = Key("k2", "ES256")
-
-
-@pytest.fixture
-def company() -> Company:
-    return Company(HandClock())
-
-
-@pytest.fixture
-async def served(company: Company, tmp_path: Path) -> AsyncIterator[FakeHouse]:
-    """A house that takes the company's logins, by its set in a file."""
-    async with fake_house(tmp_path / "data", **settings(company.write(tmp_path / "keys.json"))) as home:
-        home.clock.time = company.clock.time
-        company.clock = home.clock
-        yield home
+from tests.company import AUDIENCE, ISSUER, OTHER_RSA, Company, Key, settings
+from tests.houses import FakeHouse, fake_house
 
 
 def logins(home: FakeHouse) -> Logins:
     return home.house.services.logins
 
 
-async def test_a_login_is_a_member_who_is_the_same_each_time(served: FakeHouse, company: Company) -> None:
-    ann = await logins(served).caller(company.login("ann", name="  Ann\u202e \n Smith  "), "mcp")
+async def test_a_login_is_a_member_who_is_the_same_each_time(company_home: FakeHouse, company: Company) -> None:
+    ann = await logins(company_home).caller(company.login("ann", name="  Ann\u202e \n Smith  "), "mcp")
     assert ann is not None
     assert (ann.name, ann.role, ann.via) == ("Ann Smith", Role.MEMBER, "mcp")
-    again = await logins(served).caller(company.login("ann", name="Ann Jones"), "terminal")
+    again = await logins(company_home).caller(company.login("ann", name="Ann Jones"), "terminal")
     assert again == ann.model_copy(update={"name": "Ann Jones", "via": "terminal"})
-    nameless = await logins(served).caller(company.login("ann"), "mcp")
+    nameless = await logins(company_home).caller(company.login("ann"), "mcp")
     assert nameless == ann.model_copy(update={"name": "Ann Jones"}), "no name is no new name"
-    bob = await logins(served).caller(company.login("bob"), "mcp")
+    bob = await logins(company_home).caller(company.login("bob"), "mcp")
     assert bob is not None
     assert (bob.name, bob.person == ann.person) == ("bob", False)
 
@@ -62,9 +43,9 @@ async def test_a_login_is_a_member_who_is_the_same_each_time(served: FakeHouse, 
     ],
 )
 async def test_a_name_is_made_of_what_there_is(
-    served: FakeHouse, company: Company, claims: dict[str, Any], name: str
+    company_home: FakeHouse, company: Company, claims: dict[str, Any], name: str
 ) -> None:
-    ann = await logins(served).caller(company.login("ann", **claims), "mcp")
+    ann = await logins(company_home).caller(company.login("ann", **claims), "mcp")
     assert ann is not None
     assert ann.name == name
 
@@ -83,7 +64,7 @@ async def test_every_algorithm_of_public_keys_is_known(
 
 
 WRONG: dict[str, Callable[[Company], str]] = {
-    "another's signature": lambda c: c.login(key=Key("k1", private=Key("x", "RS256", _other_rsa()).private)),
+    "another's signature": lambda c: c.login(key=Key("k1", private=OTHER_RSA)),
     "a cut signature": lambda c: c.login()[:-6],
     "a changed payload": lambda c: ".".join(
         (c.login().split(".")[0], c.login("bob").split(".")[1], c.login().split(".")[2])
@@ -136,18 +117,55 @@ WRONG: dict[str, Callable[[Company], str]] = {
 }
 
 
-def _other_rsa() -> Any:
-    from tests.company import _RSA
-
-    return _RSA[1]
-
-
 @pytest.mark.parametrize("what", WRONG)
 async def test_what_is_no_login_of_now_opens_nothing(
-    served: FakeHouse, company: Company, what: str, caplog: pytest.LogCaptureFixture
+    company_home: FakeHouse, company: Company, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    assert await logins(served).caller(company.login(), "mcp") is not None
+    assert await logins(company_home).caller(company.login(), "mcp") is not None
     wrong = WRONG[what](company)
-    assert await logins(served).caller(wrong, "mcp") is None
+    assert await logins(company_home).caller(wrong, "mcp") is None
     assert not [part for part in wrong.split(".") if len(part) > 9 and part in caplog.text]
+
+
+async def test_a_login_ends_by_the_clock_of_the_house(company_home: FakeHouse, company: Company) -> None:
+    login = company.login(nbf=company.clock() + timedelta(seconds=30), iat=company.clock() + timedelta(seconds=30))
+    company_home.clock.forward(minutes=59, seconds=59)
+    assert await logins(company_home).caller(login, "mcp") is not None
+    company_home.clock.forward(seconds=1)
+    assert await logins(company_home).caller(login, "mcp") is None
+
+
+@pytest.mark.parametrize("audience", [[AUDIENCE], ["other", AUDIENCE]])
+async def test_a_login_may_be_for_others_as_well(
+    company_home: FakeHouse, company: Company, audience: list[str]
+) -> None:
+    assert await logins(company_home).caller(company.login(aud=audience), "mcp") is not None
+
+
+async def test_another_claim_may_say_who_it_is(company: Company, tmp_path: Path) -> None:
+    given = settings(company.write(tmp_path / "keys"))
+    async with fake_house(tmp_path / "data", login_claim="employee", **given) as home:
+        for claims in ({}, {"employee": 7}, {"employee": None}, {"employee": ["e7"]}):
+            assert await logins(home).caller(company.login(**claims), "mcp") is None
+        found = await logins(home).caller(company.login("whoever", employee="e7"), "mcp")
+        assert found is not None
+        assert found.name == "e7"
+        again = await logins(home).caller(company.login("another", employee="e7"), "mcp")
+        assert again == found
+
+
+async def test_without_the_settings_no_login_opens_anything(home: FakeHouse, company: Company) -> None:
+    assert await logins(home).caller(company.login(), "mcp") is None
+    with pytest.raises(InvalidInput, match="PODKEEPER_LOGIN_ISSUER"):
+        await logins(home).code(await home.member("UANN"))
+
+
+async def test_who_is_linked_to_nobody_must_be_allowed_by_their_own_name(company: Company, tmp_path: Path) -> None:
+    given = settings(company.write(tmp_path / "keys"))
+    only = {"allowed_users": frozenset({"bob", "UANN"}), "admins": frozenset({"ann", "bob"})}
+    async with fake_house(tmp_path / "data", **given, **only) as home:
+        assert await logins(home).caller(company.login("ann"), "mcp") is None
+        bob = await logins(home).caller(company.login("bob"), "mcp")
+        assert bob is not None
+        assert bob.role is Role.MEMBER, "admins are named by their Slack ids"

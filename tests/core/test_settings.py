@@ -40,6 +40,9 @@ def test_the_docs_tell_of_no_setting_that_is_not_there() -> None:
         ("PODKEEPER_ENGINE", "podman", "docker"),
         ("PODKEEPER_NETWORK_VOLUME_STOP", "maybe", "refuse"),
         ("PODKEEPER_PROXY_URL", "pods.example.org", "PODKEEPER_PROXY_URL"),
+        ("PODKEEPER_LOGIN_ISSUER", "https://login.example.com/|x", "without |"),
+        ("PODKEEPER_LOGIN_AUDIENCE", "a b", "without spaces"),
+        ("PODKEEPER_LOGIN_CLAIM", "a\tb", "without spaces"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(
@@ -51,6 +54,62 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     assert variable in str(error.value)
     assert expected in str(error.value)
     assert "docs/settings.md" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"PODKEEPER_LOGIN_ISSUER": "https://login.example.com/"},
+        {"PODKEEPER_LOGIN_ISSUER": "https://login.example.com/", "PODKEEPER_LOGIN_AUDIENCE": "podkeeper"},
+        {"PODKEEPER_LOGIN_JWKS": "/etc/keys.json"},
+    ],
+)
+def test_a_provider_is_named_in_full_or_not_at_all(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    wanted = {f"PODKEEPER_LOGIN_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS")}
+    with pytest.raises(InvalidInput, match="belong together: set all of them, or none") as error:
+        Settings.load()
+    lacking = str(error.value).partition("Not set: ")[2].partition(".")[0]
+    assert set(lacking.split(", ")) == wanted - given.keys()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "keys.json",
+        "/etc/podkeeper/keys.json",
+        "https://login.example.com/keys?v=2",
+        "http://127.0.0.1:8080/keys",
+        "http://localhost/keys",
+        "http://[::1]:8080/keys",
+    ],
+)
+def test_keys_come_from_a_file_or_by_a_way_that_nobody_listens_on(where: str) -> None:
+    given = Settings.load(login_issuer="i", login_audience="a", login_jwks=where)
+    assert (given.login_jwks, given.login_claim) == (where, "sub")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "http://login.example.com/keys",
+        "http://127.0.0.1.example.com/keys",
+        "http://10.0.0.1/keys",
+        "https://ann:hush-hush@login.example.com/keys",
+        "http://hush-hush@localhost/keys",
+        "https:///keys",
+        "https://login.example.com:0/keys",
+        "https://login.example.com:port/keys",
+        "https://[::1/keys",
+        "file:///etc/keys.json",
+        "ftp://localhost/keys",
+    ],
+)
+def test_other_ways_to_the_keys_are_refused(where: str) -> None:
+    with pytest.raises(InvalidInput, match="PODKEEPER_LOGIN_JWKS: write a file, or an address such as") as error:
+        Settings.load(login_issuer="i", login_audience="a", login_jwks=where)
+    assert "hush-hush" not in str(error.value)
 
 
 @pytest.mark.parametrize("variable", ["PODKEEPER_TOKEN", "PODKEEPER_URL", "SLACK_SIGNING_SECRET", "SLACK_API_URL"])
