@@ -1,4 +1,4 @@
-"""`podkeeper confirm`: what an assistant wants and only its person may allow."""
+"""`podkeeper confirm` and `podkeeper link`: what only a person says, at the service's own counter for them."""
 
 import asyncio
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ def confirm(
     if code is None:
         _list(as_json)
         return
-    said = asyncio.run(_at_desk("POST", {"code": code, "yes": not no}))
+    said = asyncio.run(_at_desk("POST", "confirmations", {"code": code, "yes": not no}))
     if as_json:
         print_json({**said, "yes": not no})
     elif no:
@@ -30,7 +30,7 @@ def confirm(
 
 
 def _list(as_json: bool) -> None:
-    found = asyncio.run(_at_desk("GET", None))
+    found = asyncio.run(_at_desk("GET", "confirmations", None))
     if as_json:
         print_json(found)
         return
@@ -45,7 +45,18 @@ def _list(as_json: bool) -> None:
         say("Nothing waits for your yes.")
 
 
-async def _at_desk(method: str, body: dict[str, Any] | None) -> dict[str, Any]:
+def link(
+    code: Annotated[str, typer.Argument(help="From /pod link in Slack.", metavar="CODE")], as_json: Json = False
+) -> None:
+    """Let your company login, in PODKEEPER_TOKEN, act as you in Slack; what it had is yours from then on."""
+    said = asyncio.run(_at_desk("POST", "link", {"code": code}))
+    if as_json:
+        print_json(said)
+    else:
+        say(said["text"])
+
+
+async def _at_desk(method: str, what: str, body: dict[str, Any] | None) -> dict[str, Any]:
     import httpx
 
     from core.settings import Settings
@@ -54,7 +65,7 @@ async def _at_desk(method: str, body: dict[str, Any] | None) -> dict[str, Any]:
     try:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             headers = {"Authorization": f"Bearer {token}"}
-            answer = await client.request(method, f"{url}/confirmations", json=body, headers=headers)
+            answer = await client.request(method, f"{url}/{what}", json=body, headers=headers)
             said: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError):
         raise Failed(

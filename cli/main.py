@@ -33,6 +33,7 @@ app.add_typer(registries.app, name="registry")
 app.add_typer(tokens.app, name="token")
 app.add_typer(slack.app, name="slack")
 app.command("confirm")(confirm.confirm)
+app.command("link")(confirm.link)
 
 
 def _installed() -> str:

@@ -4,6 +4,7 @@ Stdout is the wire: nothing is printed, and logs go to stderr.
 """
 
 import signal
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from mcp_types import (
 )
 
 from mcp_server.client import BRIDGE, CLI, NotServing, OnProgress, PodClient, ToolFailed, connect
+from mcp_server.relay import Relay
 from mcp_server.words import INSTRUCTIONS
 
 
@@ -35,12 +37,16 @@ class _Bridge:
         self._token = token
         self._read_only = read_only
 
+    def reach(self, context: ServerRequestContext[Any]) -> AbstractAsyncContextManager[PodClient]:
+        """The service, for one request of this program, under its name and with what it can do."""
+        return connect(self._url, self._token, name=_program(context), asks=_can_ask(context))
+
     async def list_tools(
-        self, _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
+        self, context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         """The service's tools; our own list of them while nobody serves, so that an assistant knows them then too."""
         try:
-            async with connect(self._url, self._token, name=BRIDGE) as service:
+            async with self.reach(context) as service:
                 listed = await service.tools()
         except NotServing:
             listed = ListToolsResult(tools=own_tools())
@@ -61,8 +67,7 @@ class _Bridge:
             await context.session.report_progress(progress, total, message)
 
         try:
-            asks = _can_ask(context)
-            async with connect(self._url, self._token, name=_program(context), asks=asks) as service:
+            async with self.reach(context) as service:
                 return await self._forward(service, context, params, note)
         except (NotServing, ToolFailed) as error:
             return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
@@ -147,6 +152,7 @@ async def serve_stdio(url: str, token: str, *, read_only: bool = False) -> None:
         instructions=INSTRUCTIONS,
         on_list_tools=bridge.list_tools,
         on_call_tool=bridge.call_tool,
+        **Relay(bridge.reach).handlers(),
     )
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())

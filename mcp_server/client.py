@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses, ListToolsResult
+    from mcp_types import (
+        CallToolResult,
+        ElicitResult,
+        InputRequiredResult,
+        InputResponses,
+        ListToolsResult,
+        Request,
+        Result,
+    )
 
 log = logging.getLogger("podkeeper.mcp")
 
@@ -23,6 +31,7 @@ CLI = "podkeeper-cli"
 BRIDGE = "podkeeper-bridge"
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Result")
 
 OnProgress = Callable[[float, float | None, str], Awaitable[None]]
 """Given how far it is, of how much, and the message."""
@@ -139,18 +148,27 @@ class PodClient:
         progress = note if on_progress is not None else None
         return await self._answer(self._client.session.send_request(request, kind, progress_callback=progress))
 
+    async def hand_on(self, request: "Request[Any, Any]", kind: type[R]) -> R:
+        """Any other request of the protocol, as it is."""
+        # As another program has sent it: what that says of itself in `_meta` is not true of this connection.
+        if request.params is not None:
+            request = request.model_copy(update={"params": request.params.model_copy(update={"meta": None})})
+        sent: Any = request
+        return await self._answer(self._client.session.send_request(sent, kind))
+
     async def tools(self) -> "ListToolsResult":
         """The service's list of tools."""
         return await self._answer(self._client.list_tools())
 
     async def _answer(self, request: Awaitable[T]) -> T:
         from mcp import MCPError
-        from mcp_types import CONNECTION_CLOSED
+        from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS
 
         try:
             return await request
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED or self._door.status >= 400:
+            # A service of ours says 400 as well, where what was asked for is not there.
+            if error.code == CONNECTION_CLOSED or (self._door.status >= 400 and error.code != INVALID_PARAMS):
                 raise self._door.shut() from error
             raise ToolFailed(str(error)) from error
 

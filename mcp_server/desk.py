@@ -1,9 +1,10 @@
 """The person's own counter, beside `/mcp`: what waits for their yes, with the bearer they have for the service.
 
-It is HTTP and no tool, since a model reaches tools only. The terminal's `podkeeper confirm` is its customer.
+It is HTTP and no tool, since a model reaches tools only. The terminal's `confirm` and `link` are its customers.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from mcp.server.auth.provider import TokenVerifier
 from pydantic import BaseModel, ValidationError
@@ -21,13 +22,22 @@ _MOST = 1_000
 """Bytes of an answer."""
 
 
-class _Said(BaseModel):
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Code(BaseModel):
     code: str
+
+
+class _Said(_Code):
     yes: bool
 
 
 class Desk:
-    """`GET /confirmations` lists what waits; `POST /confirmations` with `{"code", "yes"}` answers it."""
+    """`GET /confirmations` lists what waits; `POST /confirmations` with `{"code", "yes"}` answers it.
+
+    `POST /link` with `{"code"}` links the company login that the caller came with to whoever was shown the code.
+    """
 
     def __init__(self, services: Services, verifier: TokenVerifier) -> None:
         self._services = services
@@ -38,6 +48,7 @@ class Desk:
         return [
             Route("/confirmations", self._for_person(self._list), methods=["GET"]),
             Route("/confirmations", self._for_person(self._answer), methods=["POST"]),
+            Route("/link", self._for_person(self._link), methods=["POST"]),
         ]
 
     def _for_person(
@@ -61,16 +72,25 @@ class Desk:
         return JSONResponse({"waiting": [_shown(one) for one in waiting]})
 
     async def _answer(self, who: Caller, request: Request) -> JSONResponse:
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _MOST:
-                raise InvalidInput("That is no answer: it is too long.")
-        try:
-            said = _Said.model_validate_json(body)
-        except ValidationError:
-            raise InvalidInput('That is no answer. Send {"code": "K7QM-3XTP", "yes": true}.') from None
+        said = await _read(request, _Said)
         return JSONResponse(_shown(await self._services.confirmations.answer(who, said.code, yes=said.yes)))
+
+    async def _link(self, who: Caller, request: Request) -> JSONResponse:
+        said = await _read(request, _Code)
+        linked = await self._services.logins.link(who, said.code)
+        return JSONResponse({"text": linked.said, **linked.model_dump(mode="json")})
+
+
+async def _read(request: Request, kind: type[T]) -> T:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST:
+            raise InvalidInput("That is no answer: it is too long.")
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError:
+        raise InvalidInput('That is no answer. Send {"code": "K7QM-3XTP"}, and for a question "yes": true.') from None
 
 
 def _shown(one: Confirmation) -> dict[str, str]:

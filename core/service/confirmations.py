@@ -3,13 +3,13 @@
 The person answers in Slack or at the terminal. No tool gives an answer or shows a code, so that no model can.
 """
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from core.errors import InvalidInput, NotFound, Unconfirmed
 from core.model import Caller, Confirmation, Draft
 from core.policy import may_change
+from core.service.codes import new_code
 from core.store import Store
 from core.units import shorten
 
@@ -17,8 +17,6 @@ WAITS = timedelta(minutes=15)
 """For an answer."""
 GOOD_FOR = timedelta(minutes=10)
 """So long an answer stands; a yes is used up by what it allows."""
-_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""None that looks like another."""
 
 
 class Confirmations:
@@ -40,7 +38,7 @@ class Confirmations:
         may_change(caller)
         now = self._now()
         question = Confirmation(
-            code=_code(),
+            code=new_code(),
             person=caller.person,
             workspace=caller.workspace,
             action=action,
@@ -84,8 +82,3 @@ class Confirmations:
         """Now it is done: the yes is used up. Unconfirmed when there is none (any more)."""
         if not await self._store.use(caller.person, action, subject, self._now()):
             raise Unconfirmed("The yes to this has just been used or has expired; nothing was done.")
-
-
-def _code() -> str:
-    letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
-    return f"{letters[:4]}-{letters[4:]}"

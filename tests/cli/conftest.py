@@ -16,6 +16,7 @@ _TEMPLATES = {
     "slow": {"args": '["sleep", "600"]', "ready": "{port: 8080, timeout: 10m}"},
     "disk": {"args": '["httpd", "-f", "-p", "8080"]', "volume": "1g"},
     "locked": {"args": '["httpd", "-f", "-p", "8080"]', "env": "{DOOR: {generate: token}}"},
+    "dear": {"args": '["httpd", "-f", "-p", "8080"]', "price_per_hour": "2.5"},
     "mute": {"args": '["sleep", "600"]', "ports": "[]"},
 }
 

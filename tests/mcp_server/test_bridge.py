@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from mcp import Client, StdioServerParameters
+import pytest
+from mcp import Client, MCPError, StdioServerParameters
+from mcp_types import Implementation, ResourceTemplateReference, TextResourceContents
 
 from core.engines.fake import Script
 from tests.helpers import free_port
 from tests.houses import FakeHouse
-from tests.mcp_server.conftest import TOKEN, Served, data, refusal, serving
+from tests.mcp_server.conftest import TOKEN, Person, Served, data, refusal, serving
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import asyncio, sys; from mcp_server.bridge import serve_stdio; asyncio.run(serve_stdio(*sys.argv[1:]))"
@@ -67,6 +69,42 @@ async def test_it_waits_for_a_service_that_is_not_there_yet(home: FakeHouse, mod
         async with serving(home, port):
             assert data(await client.call_tool("pod_list"))["total"] == 0
         assert "podkeeper up" in refusal(await client.call_tool("pod_list"))
+
+
+async def test_it_hands_questions_on(served: Served, home: FakeHouse, mode: str) -> None:
+    first, second = await home.started(), await home.started()
+    info = Implementation(name="Some Assistant", version="1")
+    person = Person()
+    async with Client(bridge(served.url), mode=mode, client_info=info, elicitation_callback=person) as client:
+        assert data(await client.call_tool("pod_terminate", {"pod": first.name}))["status"] == "TERMINATED"
+        assert [question[:17] for question in person.heard] == ["Terminate hello-1"]
+    async with Client(bridge(served.url), mode=mode, elicitation_callback=Person("decline")) as client:
+        assert "did not confirm" in refusal(await client.call_tool("pod_terminate", {"pod": second.name}))
+    async with Client(bridge(served.url), mode=mode, client_info=info) as client:
+        assert "podkeeper confirm" in refusal(await client.call_tool("pod_terminate", {"pod": second.name}))
+    [waiting] = await home.house.services.confirmations.waiting(await home.local())
+    assert waiting.asked_by == "Some Assistant"
+
+
+async def test_it_hands_resources_prompts_and_completions_on(served: Served, home: FakeHouse, mode: str) -> None:
+    pod = await home.started()
+    async with Client(bridge(served.url), mode=mode) as client:
+        assert [one.uri for one in (await client.list_resources()).resources] == [f"pod://{pod.id}"]
+        assert len((await client.list_resource_templates()).resource_templates) == 3
+        [logs] = (await client.read_resource(f"pod://{pod.id}/logs")).contents
+        assert isinstance(logs, TextResourceContents)
+        assert logs.text == f"hello from {pod.id}"
+        assert len((await client.list_prompts()).prompts) == 3
+        [said] = (await client.get_prompt("why_stopped", {"pod": "comfy-2"})).messages
+        assert "comfy-2" in str(said.content)
+        ref = ResourceTemplateReference(uri="template://{name}")
+        assert (await client.complete(ref, {"name": "name", "value": "hel"})).completion.values == ["hello"]
+        with pytest.raises(MCPError, match="no pod"):
+            await client.read_resource("pod://nope")
+    async with Client(bridge(f"http://127.0.0.1:{free_port()}"), mode=mode) as client:
+        assert (await client.list_resources()).resources == []
+        with pytest.raises(MCPError, match="podkeeper up"):
+            await client.get_prompt("start_llama")
 
 
 async def test_it_says_that_the_token_is_refused(served: Served) -> None:
