@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.subscriptions import ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
 from mcp_types import INVALID_PARAMS
 
 from core.errors import Forbidden, PodError
@@ -24,6 +24,8 @@ from mcp_server.auth import bearer
 log = logging.getLogger("podkeeper.mcp")
 
 _POD = "pod://"
+_LISTED = frozenset({"pod.created", "pod.terminated"})
+"""With these a pod comes into, or leaves, the list of resources."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,17 @@ class OwnersBus:
                 async for event in self._services.pods.tail(None):
                     pod = await self._services.pods.of_event(event) if self._ears else None
                     if pod is not None:
-                        await self._tell(pod)
+                        await self._tell(pod, ResourceUpdated(uri=f"{_POD}{pod.id}"))
+                    if pod is not None and event.kind in _LISTED:
+                        await self._tell(pod, ResourcesListChanged())
             except PodError as error:
                 log.warning("notes about changed pods wait: %s", error)
             await asyncio.sleep(2)
 
-    async def _tell(self, pod: Pod) -> None:
+    async def _tell(self, pod: Pod, news: ServerEvent) -> None:
         for ear in list(self._ears.values()):
             if await self._may_see(ear.access, pod):
-                ear.hear(ResourceUpdated(uri=f"{_POD}{pod.id}"))
+                ear.hear(news)
 
     async def _may_see(self, access: AccessToken | None, pod: Pod) -> bool:
         """By their rights of now: a token may have been revoked while its stream is open."""

@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp_types import Resource
+from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, Resource
 
 from core.service import Services
+from core.units import shorten
 from mcp_server.bus import OwnersBus
 
 
@@ -20,6 +22,18 @@ class HouseServer(MCPServer[dict[str, object]]):
         """What is there to be read, for who asks."""
         self.bus = OwnersBus(services)
         super().__init__("podkeeper", subscriptions=self.bus, middleware=[self.bus.gate], **given)
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """As the SDK's, which takes an unknown name, and arguments that are missing, for a bug of ours."""
+        known = {prompt.name: prompt for prompt in await self.list_prompts()}
+        if name not in known:
+            raise MCPError(INVALID_PARAMS, f"There is no prompt {shorten(name, 60)!r}. There are: {', '.join(known)}.")
+        needed = [one.name for one in known[name].arguments or [] if one.required and one.name not in (arguments or {})]
+        if needed:
+            raise MCPError(INVALID_PARAMS, f"The prompt {name} needs {', '.join(needed)}.")
+        return await super().get_prompt(name, arguments, context)
 
     async def list_resources(self) -> list[Resource]:
         """The SDK's list is the same for everybody; ours is not."""

@@ -111,18 +111,15 @@ class PodTools:
     ) -> PodPage:
         """The user's pods, newest first, with status, address, cost, last use and end. For one use pod_get."""
         who = await caller(self._services, ctx)
-        found = await self._services.pods.list(who, everyone=everyone, ended=ended)
-        found = sorted(found, key=_place, reverse=True)
-        begin = _read(cursor) if cursor else None
-        left = [pod for pod in found if begin is None or _place(pod) < begin]
+        before = _read(cursor) if cursor else None
+        page = await self._services.pods.page(who, everyone=everyone, ended=ended, before=before, limit=limit)
         show = self._shown if detail == "full" else self._line
-        running = [pod.spec.price_per_hour for pod in found if pod.status.holds_compute]
         return PodPage(
-            pods=[show(pod) for pod in left[:limit]],
-            total=len(found),
-            running=len(running),
-            cost_per_hour=round(sum(filter(None, running)), 4) if any(running) else None,
-            next_cursor=_write(left[limit - 1]) if len(left) > limit else None,
+            pods=[show(pod) for pod in page.pods],
+            total=page.total,
+            running=page.running,
+            cost_per_hour=round(page.cost_per_hour, 4) if page.cost_per_hour is not None else None,
+            next_cursor=_write(page.pods[-1]) if page.more else None,
         )
 
     async def pod_get(
@@ -145,7 +142,7 @@ class PodTools:
         missed = f"not {wait_for}: {hurry(found)}" if wait_for is not None and not _reached(found, wait_for) else None
         if missed is not None and shown.hint is None:
             shown.hint = missed
-        return shown if detail == "full" else cast(PodView, PodLine.model_validate(shown.model_dump()))
+        return shown if detail == "full" else cast(PodView, shown.line())
 
     async def pod_stop(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 30) -> PodView:
         """Stop a pod, so that it uses no compute. Lost: whatever is outside its volume. Kept: volume, name and
@@ -217,7 +214,7 @@ class PodTools:
         return pod
 
     def _line(self, pod: Pod) -> PodLine:
-        return PodLine.model_validate(self._shown(pod).model_dump())
+        return PodLine.of(self._services.pods, pod)
 
     def _shown(self, pod: Pod) -> PodView:
         return PodView.of(self._services.pods, pod)
@@ -236,10 +233,6 @@ def _reached(pod: Pod, wanted: str) -> bool:
             return pod.status is Status.TERMINATED
         case _:
             return not pod.status.under_way
-
-
-def _place(pod: Pod) -> tuple[datetime, str]:
-    return pod.created_at, pod.id
 
 
 def _write(pod: Pod) -> str:

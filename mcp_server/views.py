@@ -52,6 +52,29 @@ class PodLine(View):
     reason: str | None
     hint: str | None = Field(description="What to know or call next")
 
+    @classmethod
+    def of(cls, pods: PodService, pod: Pod) -> "PodLine":
+        """This pod as it is now."""
+        spec = pod.spec
+        web = (found.url for found in pods.urls(pod) if found.url is not None and found.port.endswith("/http"))
+        return PodLine(
+            id=pod.id,
+            name=pod.name,
+            status=pod.status,
+            template=spec.template,
+            owner=pod.owner_name,
+            url=next(web, None),
+            gpu=str(spec.gpu) if spec.gpu else None,
+            network_volume=spec.network_volume,
+            price_per_hour=spec.price_per_hour,
+            started_at=pod.started_at,
+            last_active_at=pod.last_active_at,
+            keep_until=pod.keep_until,
+            stops_at=pods.stops_at(pod),
+            reason=pod.reason,
+            hint=hint(pod),
+        )
+
 
 class PodView(PodLine):
     """A pod, as the tools about one show it."""
@@ -79,47 +102,36 @@ class PodView(PodLine):
     warned_at: Moment | None = Field(description="When its owner was told of the end that is near")
 
     @classmethod
-    def of(cls, pods: PodService, pod: Pod, login: Mapping[str, str] | None = None) -> Self:
+    def of(cls, pods: PodService, pod: Pod, login: Mapping[str, str] | None = None) -> "PodView":
         """This pod as it is now; with its tokens where the caller is its owner and asked for this one pod."""
         spec = pod.spec
-        ports = [PortView(port=found.port, url=found.url) for found in pods.urls(pod)]
         mounted = spec.volume is not None or spec.network_volume is not None
         return cls(
-            id=pod.id,
-            name=pod.name,
-            status=pod.status,
-            template=spec.template,
+            **PodLine.of(pods, pod).__dict__,
             image=spec.image,
-            owner=pod.owner_name,
             via=pod.via,
-            ports=ports,
-            url=next((port.url for port in ports if port.url is not None and port.port.endswith("/http")), None),
+            ports=[PortView(port=found.port, url=found.url) for found in pods.urls(pod)],
             login=login or None,
             actions=[str(action) for action in pod.actions],
-            reason=pod.reason,
             cpu=spec.cpu,
             memory=format_bytes(spec.memory),
-            gpu=str(spec.gpu) if spec.gpu else None,
             volume=_size(spec.volume),
             volume_path=spec.volume_path if mounted else None,
-            network_volume=spec.network_volume,
             idle_timeout=_never_or(spec.idle.timeout),
             idle_warning=_never_or(spec.idle.warning),
             idle_action=_at_its_end(pod),
             ignore=_rules(spec.idle.ignore) or None,
             max_lifetime=format_duration(spec.max_lifetime) if spec.max_lifetime else None,
             wake=spec.wake,
-            price_per_hour=spec.price_per_hour,
             created_at=pod.created_at,
-            started_at=pod.started_at,
             ready_at=pod.ready_at,
-            last_active_at=pod.last_active_at,
-            keep_until=pod.keep_until,
             kept_by=pod.kept_by,
             warned_at=pod.warned_at,
-            stops_at=pods.stops_at(pod),
-            hint=hint(pod),
         )
+
+    def line(self) -> PodLine:
+        """The same in brief."""
+        return PodLine(**{name: getattr(self, name) for name in PodLine.model_fields})
 
 
 ABRIDGED = {

@@ -21,6 +21,8 @@ class People:
         self._store = store
         self._settings = settings
         self._now = now
+        self._local: Caller | None = None
+        """Known once it was asked for: they are always the same."""
 
     async def slack(self, team: str, user: str, name: str | None) -> Caller:
         """The person behind a Slack user; Forbidden when they may not use pods here. No name: it stays as it is."""
@@ -29,7 +31,9 @@ class People:
 
     async def local(self, via: str) -> Caller:
         """Whoever holds the local token: the person at the keyboard, an admin. `via`: terminal or mcp."""
-        return await self._known("token", "local", "local admin", Role.ADMIN, via)
+        if self._local is None:
+            self._local = await self._known("token", "local", "local admin", Role.ADMIN, via)
+        return self._local.model_copy(update={"via": via})
 
     async def named(self, user: str, via: str) -> Caller:
         """A person by their Slack user id, when they were seen there, or by a name that is given to them here.

@@ -42,6 +42,20 @@ class PortUrl(Frozen):
     url: str | None
 
 
+class Page(Frozen):
+    """Some of somebody's pods, the newest first."""
+
+    pods: tuple[Pod, ...]
+    more: bool
+    """There are older ones."""
+    total: int
+    """Of all pages."""
+    running: int
+    """Of all pages: how many use compute."""
+    cost_per_hour: float | None
+    """US dollars of those whose template names a price; None: none of them does."""
+
+
 class PodService:
     """What may be asked of pods. Checks who, whether and how many; the launcher does the work in its own task.
 
@@ -145,14 +159,12 @@ class PodService:
 
     async def get(self, caller: Caller, reference: str) -> Pod:
         """By name, id or unique prefix; the caller's own, or any for an admin."""
-        pods = await self._store.pods(workspace=caller.workspace, status=LIVE)
         wanted = reference.strip().lower()
-        if len(wanted) == ID_LENGTH and wanted.isascii() and wanted.isalnum():
-            # Those that ended long ago become many, so only the one that is meant is read.
-            ended = await self._store.pod(wanted)
-            if ended is not None and ended.workspace == caller.workspace and ended.status not in LIVE:
-                pods = (*pods, ended)
-        pod = find(pods, caller, reference)
+        # Most are called by their whole id or name, and then no other is read.
+        exact = wanted.isascii() and wanted.replace("-", "").isalnum()
+        pod = await self._store.called(caller.workspace, wanted) if exact else None
+        if pod is None:
+            pod = find(await self._store.pods(workspace=caller.workspace, status=LIVE), caller, reference)
         may_touch(caller, pod)
         return pod
 
@@ -160,6 +172,29 @@ class PodService:
         """The caller's pods, newest first; an admin may ask for everyone's. `ended`: terminated ones too."""
         owner = None if everyone and caller.role is Role.ADMIN else caller.person
         return await self._store.pods(workspace=caller.workspace, owner=owner, status=None if ended else LIVE)
+
+    async def page(
+        self,
+        caller: Caller,
+        *,
+        everyone: bool = False,
+        ended: bool = False,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 20,
+    ) -> Page:
+        """As `list`, so many of those that were made before that time and id."""
+        owner = None if everyone and caller.role is Role.ADMIN else caller.person
+        found, total, running = await self._store.page(
+            caller.workspace, owner, None if ended else LIVE, before, limit + 1
+        )
+        prices = [spec.price_per_hour for spec in running if spec.price_per_hour is not None]
+        return Page(
+            pods=found[:limit],
+            more=len(found) > limit,
+            total=total,
+            running=len(running),
+            cost_per_hour=sum(prices) if prices else None,
+        )
 
     async def logs(self, caller: Caller, reference: str, tail: int = 100, *, aloud: bool = False) -> str:
         """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left.

@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, or_, select
+from sqlalchemy import and_, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, NotFound, QuotaExceeded
-from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, Status
+from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, PodSpec, Status
 from core.store.holdings import Counters
 from core.store.rows import POD, changed, pod_of, pod_row, write_event
 from core.store.runs import note_run
@@ -191,6 +191,43 @@ class Pods(Counters):
             query = query.where(pods.c.owner == owner)
         async with self._db.read() as conn:
             return tuple(pod_of(row) for row in await conn.execute(query))
+
+    @whole
+    async def called(self, workspace: str, wanted: str) -> Pod | None:
+        """The pod of exactly this id, in any status, or else the one of this name that is not TERMINATED."""
+        named = or_(pods.c.id == wanted, and_(pods.c.name == wanted, LIVE))
+        query = (
+            select(*POD).where(pods.c.workspace == workspace, named).order_by(case((pods.c.id == wanted, 0), else_=1))
+        )
+        async with self._db.read() as conn:
+            found = (await conn.execute(query.limit(1))).one_or_none()
+        return None if found is None else pod_of(found)
+
+    @whole
+    async def page(
+        self,
+        workspace: str,
+        owner: str | None,
+        status: Collection[Status] | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> tuple[tuple[Pod, ...], int, tuple[PodSpec, ...]]:
+        """The newest `limit` pods made before that time and id; of all pages: how many, and what uses compute."""
+        wanted = [pods.c.workspace == workspace]
+        if owner is not None:
+            wanted.append(pods.c.owner == owner)
+        if status is not None:
+            wanted.append(pods.c.status.in_(status))
+        query = select(*POD).where(*wanted).order_by(pods.c.created_at.desc(), pods.c.id.desc()).limit(limit)
+        if before is not None:
+            at, pod_id = literal(before[0], UtcDateTime), before[1]
+            query = query.where(or_(pods.c.created_at < at, and_(pods.c.created_at == at, pods.c.id < pod_id)))
+        count = select(func.count()).select_from(pods).where(*wanted)
+        holding = select(pods.c.spec).where(*wanted, pods.c.status.in_(HOLDS_COMPUTE))
+        async with self._db.read() as conn:
+            found = tuple(pod_of(row) for row in await conn.execute(query))
+            total = (await conn.execute(count)).scalar_one()
+            return found, total, tuple((await conn.execute(holding)).scalars())
 
     @whole
     async def renew(self, worker: str, until: datetime) -> None:

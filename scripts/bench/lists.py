@@ -12,7 +12,8 @@ from mcp.server.auth.settings import AuthSettings
 from mcp_types import ToolAnnotations
 from pydantic import AnyHttpUrl, BaseModel
 
-from mcp_server.auth import SCOPE, HouseTokens
+from core.model import Scope
+from mcp_server.auth import HouseTokens
 from mcp_server.client import PodClient, connect
 from mcp_server.server import guard
 from scripts.bench.figures import Row, Samples, Section
@@ -78,7 +79,7 @@ async def _empty(home: FakeHouse) -> AsyncIterator[PodClient]:
     server: MCPServer[dict[str, object]] = MCPServer(
         "empty",
         auth=AuthSettings(
-            issuer_url=url, resource_server_url=url, required_scopes=[SCOPE], validate_token_resource=True
+            issuer_url=url, resource_server_url=url, required_scopes=[Scope.READ], validate_token_resource=True
         ),
         token_verifier=HouseTokens(home.house.services, TOKEN, str(url)),
         subscriptions=False,

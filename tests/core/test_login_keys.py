@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.service import Logins
 from core.service.jwks import MOST, PATIENCE
-from tests.company import Company, Key, settings
+from tests.company import RSA, Company, Key, settings
 from tests.helpers import free_port, until
 from tests.houses import FakeHouse, fake_house
 
@@ -64,9 +65,9 @@ async def test_a_file_that_comes_later_is_found(company: Company, tmp_path: Path
         {"n": None},
         {"n": 7},
         {"e": "AQAB" * 9},
-        {"d": "AQAB"},
+        jwt.get_algorithm_by_name("RS256").to_jwk(RSA, as_dict=True),
     ],
-    ids=str,
+    ids=lambda change: ",".join(change),
 )
 async def test_a_key_that_is_not_for_this_is_passed_over(
     company: Company, tmp_path: Path, change: dict[str, Any]

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,16 @@ async def test_what_is_no_login_of_now_opens_nothing(
     assert not [part for part in wrong.split(".") if len(part) > 9 and part in caplog.text]
 
 
-async def test_a_login_ends_by_the_clock_of_the_house(company_home: FakeHouse, company: Company) -> None:
-    login = company.login(nbf=company.clock() + timedelta(seconds=30), iat=company.clock() + timedelta(seconds=30))
-    company_home.clock.forward(minutes=59, seconds=59)
+@pytest.mark.parametrize("year", [1999, 2026, 2999])
+async def test_a_login_begins_and_ends_by_the_clock_of_the_house(
+    company_home: FakeHouse, company: Company, year: int
+) -> None:
+    start = company_home.clock.time = datetime(year, 1, 1, tzinfo=UTC)
+    login = company.login(nbf=start + timedelta(seconds=31), iat=start + timedelta(seconds=31))
+    assert await logins(company_home).caller(login, "mcp") is None
+    company_home.clock.forward(seconds=1)
+    assert await logins(company_home).caller(login, "mcp") is not None
+    company_home.clock.forward(minutes=59, seconds=58)
     assert await logins(company_home).caller(login, "mcp") is not None
     company_home.clock.forward(seconds=1)
     assert await logins(company_home).caller(login, "mcp") is None

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from mcp import MCPError
+from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import PromptReference, ResourceTemplateReference, TextContent
 
 from core.model import Scope
@@ -90,10 +91,35 @@ async def test_changes_reach_who_owns_the_pod_and_nobody_else(served: Served, ho
             await home.pods.stop(ann, anns.id)
             async with asyncio.timeout(20):
                 event = await anext(aiter(hears))
+            assert isinstance(event, ResourceUpdated)
             assert event.uri == f"pod://{anns.id}"
             await home.pods.stop(bob, bobs.id)
             async with asyncio.timeout(20):
                 assert (await anext(aiter(other))).uri == f"pod://{bobs.id}"
+
+
+async def test_who_owns_a_new_pod_hears_that_the_list_has_changed(served: Served, home: FakeHouse) -> None:
+    ann = await home.member("UANN")
+    async with (
+        served.client("auto", token=await token(home, "UANN")) as hers,
+        served.client("auto", token=await token(home, "UBOB")) as his,
+        hers.listen(resources_list_changed=True) as hears,
+        his.listen(resources_list_changed=True) as other,
+    ):
+        await home.started(ann, name="anns")
+        async with asyncio.timeout(20):
+            assert isinstance(await anext(aiter(hears)), ResourcesListChanged)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await anext(aiter(other))
+
+
+async def test_a_prompt_that_is_not_there(opened: Opener) -> None:
+    async with opened() as client:
+        with pytest.raises(MCPError, match="There are: start_llama, running_and_cost, why_stopped"):
+            await client.get_prompt("nope")
+        with pytest.raises(MCPError, match="needs pod"):
+            await client.get_prompt("why_stopped")
 
 
 async def test_a_revoked_token_hears_nothing_more(served: Served, home: FakeHouse) -> None:
