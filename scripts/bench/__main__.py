@@ -28,7 +28,7 @@ GROUPS: dict[str, Callable[[], Awaitable[list[Section]]]] = {
     "acks": lambda: acks.measure(200, 10),
     "homes": lambda: homes.measure(20),
     "weight": lambda: weight.measure(1000),
-    "lists": lambda: lists.measure(200),
+    "lists": lambda: lists.measure(100),
 }
 _TEXT = """# Benchmarks
 

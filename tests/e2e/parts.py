@@ -231,7 +231,11 @@ class Place:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[PodClient]:
         """An MCP client of whatever serves here."""
-        async with connect(self.url, TOKEN) as client:
+
+        async def yes(_: str) -> bool:
+            return True
+
+        async with connect(self.url, TOKEN, on_question=yes) as client:
             yield client
 
     async def close(self) -> None:

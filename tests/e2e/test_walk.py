@@ -122,7 +122,7 @@ async def _starts_again(home: RealHouse, slack: SlackDouble, pod: Pod) -> Pod:
 
 async def _an_assistant_ends_it(place: Place, home: RealHouse, pod: Pod) -> None:
     async with place.client() as assistant:
-        listed = await assistant.call("pod_list", {"everyone": True})
+        listed = await assistant.call("pod_list", {"everyone": True, "detail": "full"})
         assert [(p["id"], p["status"], p["via"]) for p in listed["pods"]] == [(pod.id, "RUNNING", "slack")]
         assert listed["pods"][0]["url"] == home.pods.urls(pod)[0].url
         ended = await assistant.call("pod_terminate", {"pod": pod.name})
