@@ -47,12 +47,11 @@ class McpFace:
 
     def __init__(self, services: Services, settings: Settings, token: str) -> None:
         url = f"{settings.service_url}/mcp"
-        try:
-            resource, issuer = AnyHttpUrl(url), AnyHttpUrl(settings.service_url)
-        except ValidationError:
-            raise InvalidInput(
-                f"PODKEEPER_URL: {shorten(settings.service_url)!r} is not an address such as https://pods.example.org."
-            ) from None
+        resource = _address(url, settings.service_url, "PODKEEPER_URL")
+        # Where a program gets a login by itself; an issuer that is no address is none that it could go to.
+        said = settings.login_issuer or ""
+        issuer = _address(said, said, "PODKEEPER_LOGIN_ISSUER") if said.startswith(("http://", "https://")) else None
+        issuer = issuer or _address(settings.service_url, settings.service_url, "PODKEEPER_URL")
         verifier = HouseTokens(services, token, url)
         self._server = build(
             services,
@@ -92,6 +91,15 @@ class McpFace:
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
+
+
+def _address(url: str, said: str, variable: str) -> AnyHttpUrl:
+    try:
+        return AnyHttpUrl(url)
+    except ValidationError:
+        raise InvalidInput(
+            f"{variable}: {shorten(said)!r} is not an address such as https://pods.example.org."
+        ) from None
 
 
 def tools(services: Services) -> list[HouseTool]:

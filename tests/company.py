@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.helpers import free_port, until
@@ -76,6 +76,8 @@ class Company:
     status: int = 200
     gate: asyncio.Event | None = None
     """What an answer waits for."""
+    drips: bool = False
+    """While it waits it says a little all the time."""
 
     def __post_init__(self) -> None:
         self.tell(self.key)
@@ -109,12 +111,19 @@ class Company:
         signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest() if secret is not None else b""
         return f"{signed}.{_base64(signature)}"
 
+    async def _drops(self) -> AsyncIterator[bytes]:
+        while self.gate is not None and not self.gate.is_set():
+            yield b" "
+            await asyncio.sleep(0.05)
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """The address of its set."""
 
         async def answer(_: Request) -> Response:
             self.asked += 1
+            if self.drips:
+                return StreamingResponse(self._drops())
             if self.gate is not None:
                 await self.gate.wait()
             if self.status in (302, 307):

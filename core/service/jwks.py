@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+from cryptography.exceptions import UnsupportedAlgorithm
 from jwt import PyJWK, PyJWTError
 
 from core.settings import is_loopback
@@ -147,13 +148,13 @@ def _usable(jwk: dict[str, Any]) -> dict[tuple[str, str], PyJWK]:
     """The key for each algorithm it may be used with; empty for one that is not for checking signatures."""
     kid, operations = jwk.get("kid"), jwk.get("key_ops")
     checks = jwk.get("use", "sig") == "sig" and (operations is None or "verify" in str(operations))
-    if not isinstance(kid, str) or not kid or not checks or "d" in jwk:
+    if not isinstance(kid, str) or not checks or "d" in jwk:
         return {}
     keys: dict[tuple[str, str], PyJWK] = {}
     for algorithm in next((names for kind, names in _FITS.items() if kind == (jwk.get("kty"), jwk.get("crv"))), ()):
         if jwk.get("alg", algorithm) == algorithm:
             try:
                 keys[kid, algorithm] = PyJWK(jwk, algorithm)
-            except (PyJWTError, ValueError, TypeError, KeyError):
+            except (PyJWTError, UnsupportedAlgorithm):
                 return {}  # of a kind that only looks like one; its neighbours are good all the same
     return keys

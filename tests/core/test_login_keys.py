@@ -59,13 +59,12 @@ async def test_a_file_that_comes_later_is_found(company: Company, tmp_path: Path
         {"kty": "oct", "k": "c2VjcmV0"},
         {"kty": ["RSA"]},
         {"crv": "P-256"},
-        {"kid": ""},
-        {"kid": 1},
+        {"kid": ["k1"]},
         {"n": "!"},
         {"n": None},
         {"n": 7},
         {"e": "AQAB" * 9},
-        jwt.get_algorithm_by_name("RS256").to_jwk(RSA, as_dict=True),
+        jwt.get_algorithm_by_name("RS256").to_jwk(RSA, as_dict=True) | {"key_ops": None},
     ],
     ids=lambda change: ",".join(change),
 )
@@ -175,12 +174,17 @@ async def test_a_provider_that_is_away_is_told_and_asked_again(
     assert login not in caplog.text
 
 
-async def test_a_provider_that_says_nothing_is_not_waited_for_long(
-    fetched: FakeHouse, company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("drips", [False, True], ids=["silent", "slow"])
+async def test_a_provider_that_does_not_come_to_an_end_is_not_waited_for_long(
+    fetched: FakeHouse,
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    drips: bool,
 ) -> None:
     assert PATIENCE <= 10
-    monkeypatch.setattr("core.service.jwks.PATIENCE", 0.2)
-    company.gate = asyncio.Event()
+    monkeypatch.setattr("core.service.jwks.PATIENCE", 0.3)
+    company.gate, company.drips = asyncio.Event(), drips
     async with asyncio.timeout(5):
         assert await logins(fetched).caller(company.login(), "mcp") is None
     assert "no answer within" in caplog.text or "ReadTimeout" in caplog.text

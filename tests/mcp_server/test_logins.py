@@ -1,5 +1,7 @@
 """Company logins over MCP: a JWT as a token, its own pods only, and after linking the person's in Slack."""
 
+import httpx2
+
 from tests.company import Company
 from tests.helpers import free_port
 from tests.houses import FakeHouse
@@ -33,6 +35,12 @@ async def test_a_login_sees_its_own_pods_and_once_linked_those_of_the_person_in_
         assert sorted(await names(door, mode, login)) == ["anas", "mine"]
         async with door.client(mode, token=login) as client:
             assert data(await client.call_tool("pod_stop", {"pod": "anas"}))["owner"] == "uana"
+
+
+async def test_the_resource_names_who_gives_logins(company_home: FakeHouse) -> None:
+    async with serving(company_home, free_port()) as door, httpx2.AsyncClient(trust_env=False) as http:
+        document = (await http.get(f"{door.url}/.well-known/oauth-protected-resource/mcp")).json()
+    assert document["authorization_servers"] == [company_home.house.settings.login_issuer]
 
 
 async def test_a_login_that_is_none_is_refused_and_so_is_one_that_has_ended(
