@@ -78,6 +78,28 @@ async def test_the_public_name_is_let_in(home: FakeHouse, host: str) -> None:
     assert "https://pods.example.org/.well-known/oauth-protected-resource/mcp" in refused.headers["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize("path", ["/tools/podkeeper/mcp", "/mcp"])
+async def test_it_answers_below_the_path_of_its_public_address_and_without(home: FakeHouse, path: str) -> None:
+    async with serving(home, free_port(), url="https://example.org/tools/podkeeper") as served:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Host": "example.org"}
+        assert (await knock(f"{served.url}{path}", **headers)).status_code == 200
+        refused = await knock(f"{served.url}{path}", Host="example.org")
+        where = "https://example.org/.well-known/oauth-protected-resource/tools/podkeeper/mcp"
+        assert where in refused.headers["WWW-Authenticate"]
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            document = await http.get(f"{served.url}{where.removeprefix('https://example.org')}")
+    assert document.json()["resource"] == "https://example.org/tools/podkeeper/mcp"
+
+
+async def test_sessions_are_bounded_and_newer_programs_need_none(home: FakeHouse) -> None:
+    async with serving(home, free_port(), mcp_max_sessions=3) as served:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answers = [(await knock(served.endpoint, **headers)).status_code for _ in range(5)]
+        assert answers == [200, 200, 200, 503, 503]
+        async with served.client("auto") as client:
+            assert data(await client.call_tool("pod_list"))["total"] == 0
+
+
 def test_what_is_listened_on_is_let_in(tmp_path: Path) -> None:
     allowed = guard(Settings(data_dir=tmp_path, listen=("fd00::1", 8700)))
     assert "[fd00::1]:*" in allowed.allowed_hosts
