@@ -50,7 +50,10 @@ def told(tool: str, error: ToolError, *, to_person: bool) -> ToolError:
     """What goes out for what a tool raised. A person at the terminal is not told which tool to call."""
     cause = error.__cause__
     if isinstance(cause, PodError):
-        return ToolError(str(cause) if to_person else f"{cause} {_advice(tool, cause)}")
+        said = str(cause).rstrip()
+        # A reason may be the pod's own last lines, which end as they please.
+        ended = said if said.endswith((".", "!", "?", "'", '"')) else f"{said}."
+        return ToolError(str(cause) if to_person else f"{ended} {_advice(tool, cause)}")
     if isinstance(error, UnexpectedToolError):
         return ToolError(_unexpected(tool, cause or error, to_person=to_person))
     if isinstance(cause, ValidationError):
