@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import sys
+from abc import ABC, abstractmethod
 
 from typing_extensions import override
 
@@ -18,7 +19,7 @@ _ASKED = bytes((0x81, 0x80 | len(PAYLOAD))) + bytes(4) + PAYLOAD  # masked with 
 _ECHOED = bytes((0x81, len(PAYLOAD))) + PAYLOAD
 
 
-class _Side(asyncio.Protocol):
+class _Side(asyncio.Protocol, ABC):
     """Counts whole messages after the handshake; every message is of one size."""
 
     size: int
@@ -46,13 +47,13 @@ class _Side(asyncio.Protocol):
         if whole:
             self.messages(whole)
 
+    @abstractmethod
     def opened(self, head: bytes) -> None:
         """The handshake is here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def messages(self, count: int) -> None:
         """So many more have come."""
-        raise NotImplementedError
 
 
 class _Echo(_Side):

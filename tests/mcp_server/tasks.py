@@ -4,6 +4,7 @@ The tasks themselves are in `tasks_starts.py` and `tasks_running.py`.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ class Assistant:
         return result
 
 
-class Task:
+class Task(ABC):
     """What a person says, how their house is then, what a good assistant does, and what it must be able to say."""
 
     title: ClassVar[str]
@@ -87,19 +88,19 @@ class Task:
     def __init__(self) -> None:
         self.person = Person()
 
-    async def prepare(self, home: FakeHouse) -> None:
+    async def prepare(self, home: FakeHouse) -> None:  # noqa: B027 a hook, and most need none
         """What there is before the first call."""
 
-    async def meanwhile(self, home: FakeHouse) -> None:
+    async def meanwhile(self, home: FakeHouse) -> None:  # noqa: B027 a hook, and most need none
         """What others do when the assistant lets time pass."""
 
+    @abstractmethod
     async def script(self, assistant: Assistant) -> str:
         """The calls; gives back what the assistant tells its person, taken from the outputs only."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def facts(self, home: FakeHouse) -> list[str]:
         """What the person needs, as the house knows it: all of it stands in the outputs and in the answer."""
-        raise NotImplementedError
 
 
 def stamp(at: datetime) -> str:
