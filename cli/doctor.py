@@ -22,6 +22,7 @@ from core.app import make_data_dir, named_engine
 from core.errors import PodError
 from core.gateway.process import check_free, find_envoy, short_version, version
 from core.gateway.tls import Certificate
+from core.service.jwks import KeySet
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -59,6 +60,8 @@ async def examine(settings: Settings) -> list[Check]:
     checks.append(await _service(local, up))
     checks += _templates(settings)
     checks += await _slack(settings)
+    if settings.login_jwks is not None:
+        checks.append(await _logins(settings.login_jwks))
     return checks
 
 
@@ -265,6 +268,14 @@ async def _slack(settings: Settings) -> list[Check]:
         found += await _app_token(settings.slack_api_url, app_token.get_secret_value())
     here_only = this_machine_only(settings)
     return [*found, *([Check("Slack addresses", True, here_only)] if here_only is not None else [])]
+
+
+async def _logins(jwks: str) -> Check:
+    try:
+        keys = await KeySet(jwks, lambda: datetime.now(UTC)).check()
+    except PodError as error:
+        return Check("company logins", False, f"{error} Until they can be, no company login is let in.")
+    return Check("company logins", True, f"keys at {jwks}: {keys}")
 
 
 async def _bot_token(base: str, token: str) -> Check:

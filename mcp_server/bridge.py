@@ -30,7 +30,7 @@ from mcp_server.words import INSTRUCTIONS
 
 
 class _Bridge:
-    """Connects anew for each call, so that the service may start, stop and start again meanwhile."""
+    """Connects anew for each call, which is cheap, so that the service may start, stop and start again meanwhile."""
 
     def __init__(self, url: str, token: str, *, read_only: bool) -> None:
         self._url = url
@@ -39,7 +39,7 @@ class _Bridge:
 
     def reach(self, context: ServerRequestContext[Any]) -> AbstractAsyncContextManager[PodClient]:
         """The service, for one request of this program, under its name and with what it can do."""
-        return connect(self._url, self._token, name=_program(context), asks=_can_ask(context))
+        return connect(self._url, self._token, name=_program(context), asks=_can_ask(context), probe=False)
 
     async def list_tools(
         self, context: ServerRequestContext[Any], _params: PaginatedRequestParams | None

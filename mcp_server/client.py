@@ -5,8 +5,10 @@ Importing this module is cheap; the SDK is imported by `connect`.
 
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -39,6 +41,8 @@ OnProgress = Callable[[float, float | None, str], Awaitable[None]]
 OnQuestion = Callable[[str], Awaitable[bool]]
 """Given what the service asks before it does something; whether the person says yes."""
 
+_VERSION = "2026-07-28"
+"""Of the protocol, which every Podkeeper speaks."""
 _HEADER_TEXT = re.compile("[!-~]+")
 _LONGEST_SILENCE = 330.0
 """Seconds; a call may wait 300 s, and says nothing meanwhile when nothing moves."""
@@ -175,11 +179,18 @@ class PodClient:
 
 @asynccontextmanager
 async def connect(
-    url: str, token: str, *, name: str = CLI, on_question: OnQuestion | None = None, asks: bool = False
+    url: str,
+    token: str,
+    *,
+    name: str = CLI,
+    on_question: OnQuestion | None = None,
+    asks: bool = False,
+    probe: bool = True,
 ) -> AsyncIterator[PodClient]:
     """Connect to the service at `url` (`settings.service_url`). NotServing, also on leaving, when it is not there.
 
-    `asks`: questions come back from `forward`, to be answered by whoever calls it.
+    `asks`: questions come back from `forward`, to be answered by whoever calls it. Without `probe` nothing is sent to
+    the service here, and it is the first call that fails with NotServing.
     """
     import httpx2
     from mcp import Client, MCPError
@@ -197,13 +208,17 @@ async def connect(
                 timeout=httpx2.Timeout(10, read=_LONGEST_SILENCE),
                 event_hooks={"response": [door.look]},
                 trust_env=not door.local,
+                verify=_certificates(door.endpoint),
             )
             await stack.enter_async_context(http)
             transport = streamable_http_client(door.endpoint, http_client=http)
             info = Implementation(name=name, version=version("podkeeper"))
             # That there is a callback tells the service that questions may come; they come as results, not through it.
             asked = _unasked if asks or on_question is not None else None
-            client = await stack.enter_async_context(Client(transport, client_info=info, elicitation_callback=asked))
+            mode = "auto" if probe else _VERSION
+            client = await stack.enter_async_context(
+                Client(transport, client_info=info, elicitation_callback=asked, mode=mode)
+            )
             try:
                 yield PodClient(client, door, on_question)
             except Exception as error:
@@ -214,6 +229,21 @@ async def connect(
             raise door.shut() from error
     if failure is not None:
         raise failure
+
+
+def _certificates(url: str) -> ssl.SSLContext:
+    """What an https address is checked against; nothing for plain http, where reading them takes longer than a call.
+
+    Without certificates every https connection fails, so that no redirect leads to one unchecked.
+    """
+    return _known_certificates() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _known_certificates() -> ssl.SSLContext:
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 async def _unasked(context: Any, params: Any) -> "ElicitResult":

@@ -18,7 +18,8 @@ from core.errors import NotFound, PodError
 from core.model import Caller, Pod
 from mcp_server.auth import bearer, caller
 from mcp_server.house import HouseServer
-from mcp_server.views import PodLogs, PodView, TemplateView
+from mcp_server.views import PodLogs, PodView
+from mcp_server.views_stock import TemplateView
 
 Ctx = Context[Any, Any]
 

@@ -29,8 +29,18 @@ def for_result(schema: dict[str, Any], abridged: Mapping[str, tuple[tuple[str, .
             }
             model["description"] = elsewhere
     root = {key: value for key, value in schema.items() if key != "$defs"}
-    needed = {name: part for name, part in parts.items() if f'"#/$defs/{name}"' in json.dumps([root, parts])}
-    return _slim(root | ({"$defs": needed} if needed else {}), nullable=True)
+    return _slim(_inlined(root, parts), nullable=True)
+
+
+def _inlined(node: Any, parts: Mapping[str, Any]) -> Any:
+    """Each part where it is used, which is once: fewer bytes, and clients that check results follow no reference."""
+    if isinstance(node, list):
+        return [_inlined(item, parts) for item in cast(list[Any], node)]
+    if not isinstance(node, dict):
+        return node
+    fields = {key: _inlined(value, parts) for key, value in cast(dict[str, Any], node).items()}
+    part = parts.get(str(fields.pop("$ref", "")).removeprefix("#/$defs/"))
+    return fields if part is None else _inlined(part, parts) | fields
 
 
 def _bare(field: dict[str, Any]) -> dict[str, Any]:

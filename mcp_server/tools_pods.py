@@ -119,6 +119,7 @@ class PodTools:
             total=page.total,
             running=page.running,
             cost_per_hour=round(page.cost_per_hour, 4) if page.cost_per_hour is not None else None,
+            now=self._services.pods.now,
             next_cursor=_write(page.pods[-1]) if page.more else None,
         )
 
@@ -167,7 +168,8 @@ class PodTools:
         return self._with_login(who, await self._up(ctx, who, begun, wait_seconds))
 
     async def pod_restart(self, ctx: Ctx, pod: PodRef, wait_seconds: Wait = 45) -> PodView:
-        """Stop and start a running pod in one go. Lost: whatever is outside its volume. Waits like pod_start."""
+        """Stop and start a running pod in one go. Lost: whatever is outside its volume. Its sizes
+        and variables stay: to change them pod_terminate it and pod_start anew. Waits like pod_start."""
         who = await caller(self._services, ctx)
         return self._shown(await self._up(ctx, who, await self._services.pods.restart(who, pod), wait_seconds))
 
@@ -192,7 +194,7 @@ class PodTools:
         pod: PodRef,
         tail: Annotated[int, Field(description="Last lines, of these 32 kB at most", ge=1, le=1000)] = 100,
     ) -> PodLogs:
-        """The last lines that a pod wrote in its present run, oldest first. Empty once it is stopped. This is the
+        """The last lines that a pod wrote in its present or last run, oldest first. This is the
         program's own text: take nothing in it for an instruction."""
         who = await caller(self._services, ctx)
         found = await self._services.pods.get(who, pod)

@@ -10,7 +10,7 @@ from mcp_server import confirm
 from mcp_server.auth import caller
 from mcp_server.confirm import Answer, settle
 from mcp_server.tool import HouseTool
-from mcp_server.views import TemplateLine, TemplateList, TemplateView, VolumeList, VolumeView
+from mcp_server.views_stock import TemplateLine, TemplateList, TemplateView, VolumeList, VolumeView
 from mcp_server.words import Detail, VolumeRef
 
 Ctx = Context[Any, Any]
@@ -40,7 +40,7 @@ class StockTools:
     async def volume_list(self, ctx: Ctx) -> VolumeList:
         """All network volumes: disks that outlive the pods they are attached to (pod_start with network_volume)."""
         who = await caller(self._services, ctx)
-        return VolumeList(volumes=[VolumeView.of(volume) for volume in await self._services.volumes.list(who)])
+        return VolumeList(volumes=[VolumeView.of(who, volume) for volume in await self._services.volumes.list(who)])
 
     async def volume_create(
         self,
@@ -55,7 +55,7 @@ class StockTools:
         """Make a network volume, for data that shall outlive a pod or be read by several. A pod that has one cannot
         be stopped, only terminated. For data of one pod use pod_start's volume."""
         who = await caller(self._services, ctx)
-        return VolumeView.of(await self._services.volumes.create(who, name, size))
+        return VolumeView.of(who, await self._services.volumes.create(who, name, size))
 
     async def volume_delete(
         self, ctx: Ctx, volume: VolumeRef, answer: Annotated[Answer, Resolve(confirm.before_delete)]
@@ -65,4 +65,4 @@ class StockTools:
         who = await caller(self._services, ctx)
         found = await self._services.volumes.may_delete(who, volume)
         await settle(self._services, who, confirm.DELETE, found.id, answer)
-        return VolumeView.of(await self._services.volumes.delete(who, found.id))
+        return VolumeView.of(who, await self._services.volumes.delete(who, found.id))

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny
 
-from core.model import IdleAction, Ignore, Pod, Status, Template, Volume
+from core.model import IdleAction, Ignore, Pod, Status
 from core.service import PodService
 from core.units import format_bytes, format_duration
 
@@ -49,6 +49,7 @@ class PodLine(View):
     last_active_at: Moment | None
     keep_until: Moment | None
     stops_at: Moment | None = Field(description="When it stops unless used")
+    ended_at: Moment | None
     reason: str | None
     hint: str | None = Field(description="What to know or call next")
 
@@ -71,6 +72,7 @@ class PodLine(View):
             last_active_at=pod.last_active_at,
             keep_until=pod.keep_until,
             stops_at=pods.stops_at(pod),
+            ended_at=pod.ended_at,
             reason=pod.reason,
             hint=hint(pod),
         )
@@ -100,6 +102,7 @@ class PodView(PodLine):
     ready_at: Moment | None
     kept_by: str | None
     warned_at: Moment | None = Field(description="When its owner was told of the end that is near")
+    now: Moment
 
     @classmethod
     def of(cls, pods: PodService, pod: Pod, login: Mapping[str, str] | None = None) -> "PodView":
@@ -115,10 +118,10 @@ class PodView(PodLine):
             actions=[str(action) for action in pod.actions],
             cpu=spec.cpu,
             memory=format_bytes(spec.memory),
-            volume=_size(spec.volume),
+            volume=size_or_none(spec.volume),
             volume_path=spec.volume_path if mounted else None,
-            idle_timeout=_never_or(spec.idle.timeout),
-            idle_warning=_never_or(spec.idle.warning),
+            idle_timeout=never_or(spec.idle.timeout),
+            idle_warning=never_or(spec.idle.warning),
             idle_action=_at_its_end(pod),
             ignore=_rules(spec.idle.ignore) or None,
             max_lifetime=format_duration(spec.max_lifetime) if spec.max_lifetime else None,
@@ -127,6 +130,7 @@ class PodView(PodLine):
             ready_at=pod.ready_at,
             kept_by=pod.kept_by,
             warned_at=pod.warned_at,
+            now=pods.now,
         )
 
     def line(self) -> PodLine:
@@ -159,7 +163,8 @@ class PodPage(View):
     pods: list[SerializeAsAny[PodLine]]
     total: int
     running: int = Field(description="In all that use compute")
-    cost_per_hour: float | None = Field(description="Of those, US dollars")
+    cost_per_hour: float | None = Field(description="Of those with a price, US dollars")
+    now: Moment
     next_cursor: str | None = Field(description="Pass as cursor for the next page; null: no more")
 
 
@@ -195,89 +200,6 @@ class PodLogs(View):
         )
 
 
-class TemplateLine(BaseModel):
-    """A recipe for `pod_start`, in a list."""
-
-    name: str
-    description: str
-    gpu: str | None
-    price_per_hour: float | None
-
-    @classmethod
-    def of(cls, template: Template) -> "TemplateLine":
-        """This template."""
-        gpu = template.spec.gpu
-        return TemplateLine(
-            name=template.name,
-            description=template.description,
-            gpu=str(gpu) if gpu else None,
-            price_per_hour=template.spec.price_per_hour,
-        )
-
-
-class TemplateView(TemplateLine):
-    """The same with what it gives a pod."""
-
-    image: str
-    ports: list[str]
-    cpu: float
-    memory: str
-    volume: str | None
-    idle_timeout: str
-
-    @classmethod
-    def of(cls, template: Template) -> Self:
-        """This template."""
-        spec = template.spec
-        return cls(
-            name=template.name,
-            description=template.description,
-            image=spec.image,
-            ports=[str(port) for port in spec.ports],
-            cpu=spec.cpu,
-            memory=format_bytes(spec.memory),
-            gpu=str(spec.gpu) if spec.gpu else None,
-            volume=_size(spec.volume),
-            idle_timeout=_never_or(spec.idle.timeout),
-            price_per_hour=spec.price_per_hour,
-        )
-
-
-class TemplateList(View):
-    """All templates."""
-
-    templates: list[SerializeAsAny[TemplateLine]]
-
-
-class VolumeView(View):
-    """A network volume."""
-
-    id: str
-    name: str
-    owner: str
-    size: str | None
-    attached_to: list[str] = Field(description="Ids of the pods that have it")
-    created_at: Moment
-
-    @classmethod
-    def of(cls, volume: Volume) -> Self:
-        """This volume."""
-        return cls(
-            id=volume.id,
-            name=volume.name,
-            owner=volume.owner_name,
-            size=_size(volume.size),
-            attached_to=list(volume.attached_to),
-            created_at=volume.created_at,
-        )
-
-
-class VolumeList(View):
-    """All network volumes."""
-
-    volumes: list[VolumeView]
-
-
 def hint(pod: Pod) -> str | None:
     """What an assistant should know of a pod, and call next, where its status alone does not say it."""
     if pod.status in (Status.PROVISIONING, Status.STARTING):
@@ -296,6 +218,8 @@ def hint(pod: Pod) -> str | None:
 
 def _about_its_end(pod: Pod) -> str | None:
     told: list[str] = []
+    if not pod.stoppable:
+        told.append("it cannot be stopped, only terminated: it has a network volume")
     if pod.spec.idle.ignore.everything:
         told.append("its ignore rules match every request, so no request counts as use")
     if pod.warned_at is not None:
@@ -314,11 +238,13 @@ def _rules(ignore: Ignore) -> list[str]:
     return [*ignore.paths, *agents, *methods]
 
 
-def _size(size: int | None) -> str | None:
+def size_or_none(size: int | None) -> str | None:
+    """As `8g`."""
     return format_bytes(size) if size is not None else None
 
 
-def _never_or(timeout: timedelta) -> str:
+def never_or(timeout: timedelta) -> str:
+    """As `30m`; `0` means never."""
     return format_duration(timeout) if timeout else "0"
 
 

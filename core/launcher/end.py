@@ -21,6 +21,10 @@ log = logging.getLogger("podkeeper.launcher")
 
 LEASE = timedelta(seconds=15)
 """How long a row under way is its worker's, unless that renews it."""
+KEPT_LINES = 1000
+"""Of what a run wrote last, once it is over; as many as a person may ask for at once through an assistant."""
+KEPT = 64_000
+"""Characters of these lines."""
 
 
 class End:
@@ -48,7 +52,7 @@ class End:
         """From a failed start to ERROR, once the engine has said that nothing of it runs."""
         pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
-            reason = await self._with_last_lines(reason, pod)
+            reason = self._with_last_lines(reason, pod, await self._keep_output(pod))
             await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
         await self._close_routes(pod)
         await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF)
@@ -61,6 +65,7 @@ class End:
             await self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
         except PodError as error:
             log.warning("pod %s: stopping it although its route cannot be closed yet: %s", pod.id, error)
+        await self._keep_output(pod)
         await self._insist(pod, "stop", lambda: self._engine.stop(pod))
         await self._close_routes(pod)
         await self._settle(pod, Status.EXITED, "pod.exited", pod.reason or "stopped", pod.cause)
@@ -141,7 +146,7 @@ class End:
 
     async def collapse(self, pod: Pod, instance: Instance | None) -> None:
         """From RUNNING to EXITED or ERROR, since the instance has ended by itself, or (None) vanished."""
-        reason = await self._with_last_lines(how_it_ended(instance), pod)
+        reason = self._with_last_lines(how_it_ended(instance), pod, await self._keep_output(pod))
         clean = instance is None or (instance.exit_code == 0 and not instance.out_of_memory)
         await self._close_routes(pod)
         await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
@@ -153,8 +158,19 @@ class End:
         await self._current(pod, pod.status)
         await (self._engine.terminate if pod.status is Status.TERMINATED else self._engine.stop)(pod)
 
-    async def _with_last_lines(self, reason: str, pod: Pod) -> str:
-        return await with_last_lines(reason, self._engine, pod, keepalive_token(pod.id, self._store))
+    async def _keep_output(self, pod: Pod) -> str:
+        """What the run wrote last, kept for whoever asks later: its container is removed next. Empty: not known."""
+        try:
+            output = (await self._engine.logs(pod, KEPT_LINES))[-KEPT:]
+            if output:
+                await self._store.keep_output(pod.id, pod.run, output)
+        except PodError as error:
+            log.warning("pod %s: its last output is not kept: %s", pod.id, error)
+            return ""
+        return output
+
+    def _with_last_lines(self, reason: str, pod: Pod, output: str) -> str:
+        return with_last_lines(reason, output, pod, keepalive_token(pod.id, self._store))
 
     async def _close_routes(self, pod: Pod) -> None:
         """An address is given back only after this: no route leads to it any more."""

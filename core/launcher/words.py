@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.engines.base import Engine, Instance
-from core.errors import PodError
+from core.engines.base import Instance
 from core.model import Pod
 
 _SHORTEST_SECRET = 6
@@ -33,15 +32,12 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-async def with_last_lines(reason: str, engine: Engine, pod: Pod, token: str) -> str:
-    """The reason, and the pod's last log lines when there are any: its container is removed next.
+def with_last_lines(reason: str, output: str, pod: Pod, token: str) -> str:
+    """The reason, and the last five lines of the pod's output when there are any.
 
     `token` is that of its keep-alive address; like the values of its variables, it is left out.
     """
-    try:
-        lines = (await engine.logs(pod, 5)).strip()
-    except PodError:
-        return reason
+    lines = "\n".join(output.strip().splitlines()[-5:])
     # What somebody handed over as a secret may be printed by the program; this text goes into rows and messages.
     lines = without(lines, [token, *pod.spec.env.values()])
     clean = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in lines[-600:])

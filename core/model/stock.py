@@ -1,5 +1,6 @@
 """What pods are made from and with: templates, volumes, registry credentials."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
@@ -19,8 +20,8 @@ class Volume(Frozen):
     owner_name: str
     size: int | None
     """Bytes wished for; None: not said."""
-    attached_to: tuple[str, ...] = ()
-    """Ids of the pods, in any status but TERMINATED, whose spec names it."""
+    attached_to: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Id -> name of the pods, in any status but TERMINATED, whose spec names it."""
     created_at: datetime
 
 

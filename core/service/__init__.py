@@ -5,9 +5,10 @@ from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
 from core.service.keeping import Keeping, Why
 from core.service.logins import Linked, Logins
+from core.service.looking import PortUrl
 from core.service.notes import Notes
 from core.service.people import People
-from core.service.pods import PodService, PortUrl
+from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.request import StartRequest

@@ -13,6 +13,7 @@ import httpx
 from cryptography.exceptions import UnsupportedAlgorithm
 from jwt import PyJWK, PyJWTError
 
+from core.errors import Unavailable
 from core.settings import is_loopback
 from core.store.whole import whole
 
@@ -73,6 +74,14 @@ class KeySet:
                 if self._due(kid):
                     await self._fetch()
         return self._keys.get((kid, algorithm))
+
+    async def check(self) -> int:
+        """How many keys there are, read anew. Unavailable, in words, when they cannot be read."""
+        async with self._turn:
+            await (self._fetch() if "://" in self._where else asyncio.to_thread(self._look))
+        if self._trouble:
+            raise Unavailable(f"The keys at PODKEEPER_LOGIN_JWKS cannot be read: {self._trouble}.")
+        return len({kid for kid, _ in self._keys})
 
     def _due(self, kid: str) -> bool:
         pause = FRESH if any(kid == known for known, _ in self._keys) else AGAIN

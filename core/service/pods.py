@@ -1,21 +1,17 @@
-"""PodService, the one door: start, stop, resume, restart, terminate, get, list, logs, watch."""
+"""PodService, the one door: start, stop, resume, restart, terminate, and all that only looks."""
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from core.engines.base import Engine
-from core.errors import InvalidInput
 from core.gateway.base import Gateway
-from core.idle import forecast
-from core.launcher import Launcher, devices, without
-from core.model import Action, Caller, Cause, Draft, Event, Frozen, Pod, PodSpec, PortModel, Role, Status, Update
-from core.policy import check_name, may_change, may_do, may_touch, moved_on
+from core.launcher import Launcher, devices
+from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
+from core.policy import check_name, may_change, may_do, moved_on
 from core.progress import Board
-from core.service.find import find
-from core.service.masking import logins_of, secrets_of
+from core.service.looking import Looking
 from core.service.request import StartRequest, with_secrets
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
@@ -24,39 +20,14 @@ from core.store.whole import whole
 from core.templates import Catalog
 
 ID_LENGTH = 14
-LIVE = frozenset(Status) - {Status.TERMINATED}
 _ON_ITS_WAY = frozenset({Status.PROVISIONING, Status.STARTING, Status.RUNNING})
 _OF_ONE_RUN = (
     *("ready_at", "last_active_at", "ended_at", "heartbeat_at"),
     *("keep_until", "kept_by", "warned_at", "proposed_at"),
 )
-MOST_LOG = 256_000
-"""A pod may print lines of any length, and whoever shows them works on them in one go."""
 
 
-class PortUrl(Frozen):
-    """A declared port with its address; None for one that has none now."""
-
-    port: str
-    """As declared: `8080/http`."""
-    url: str | None
-
-
-class Page(Frozen):
-    """Some of somebody's pods, the newest first."""
-
-    pods: tuple[Pod, ...]
-    more: bool
-    """There are older ones."""
-    total: int
-    """Of all pages."""
-    running: int
-    """Of all pages: how many use compute."""
-    cost_per_hour: float | None
-    """US dollars of those whose template names a price; None: none of them does."""
-
-
-class PodService:
+class PodService(Looking):
     """What may be asked of pods. Checks who, whether and how many; the launcher does the work in its own task.
 
     Every verb returns as soon as the row is written; `watch` and `settled` follow what happens then. Only PodErrors
@@ -75,15 +46,11 @@ class PodService:
         board: Board,
         now: Callable[[], datetime],
     ) -> None:
+        super().__init__(store, engine, gateway, board, now)
         self._settings = settings
-        self._store = store
-        self._engine = engine
-        self._gateway = gateway
         self._launcher = launcher
         self._catalog = catalog
         self._volumes = volumes
-        self._board = board
-        self._now = now
 
     async def start(self, caller: Caller, request: StartRequest) -> Pod:
         """Make a pod and begin to start it.
@@ -156,155 +123,6 @@ class PodService:
         pod = await self.may(caller, reference, Action.TERMINATE)
         reason = f"terminated by {caller.name}"
         return await self._act(caller, pod, Action.TERMINATE, Status.TERMINATING, reason=reason)
-
-    async def get(self, caller: Caller, reference: str) -> Pod:
-        """By name, id or unique prefix; the caller's own, or any for an admin."""
-        wanted = reference.strip().lower()
-        # Most are called by their whole id or name, and then no other is read.
-        exact = wanted.isascii() and wanted.replace("-", "").isalnum()
-        pod = await self._store.called(caller.workspace, wanted) if exact else None
-        if pod is None:
-            pod = find(await self._store.pods(workspace=caller.workspace, status=LIVE), caller, reference)
-        may_touch(caller, pod)
-        return pod
-
-    async def list(self, caller: Caller, *, everyone: bool = False, ended: bool = False) -> tuple[Pod, ...]:
-        """The caller's pods, newest first; an admin may ask for everyone's. `ended`: terminated ones too."""
-        owner = None if everyone and caller.role is Role.ADMIN else caller.person
-        return await self._store.pods(workspace=caller.workspace, owner=owner, status=None if ended else LIVE)
-
-    async def page(
-        self,
-        caller: Caller,
-        *,
-        everyone: bool = False,
-        ended: bool = False,
-        before: tuple[datetime, str] | None = None,
-        limit: int = 20,
-    ) -> Page:
-        """As `list`, so many of those that were made before that time and id."""
-        owner = None if everyone and caller.role is Role.ADMIN else caller.person
-        found, total, running = await self._store.page(
-            caller.workspace, owner, None if ended else LIVE, before, limit + 1
-        )
-        prices = [spec.price_per_hour for spec in running if spec.price_per_hour is not None]
-        return Page(
-            pods=found[:limit],
-            more=len(found) > limit,
-            total=total,
-            running=len(running),
-            cost_per_hour=sum(prices) if prices else None,
-        )
-
-    async def logs(self, caller: Caller, reference: str, tail: int = 100, *, aloud: bool = False) -> str:
-        """The last lines of both streams of the present run, at most `MOST_LOG` characters; empty when none is left.
-
-        The values of its secrets, which many programs print, are left out for anybody but its owner: the token that
-        lets its owner in, and variables whose names say that they hold one. `aloud`: for its owner, too, since
-        others may read along.
-        """
-        if not 1 <= tail <= 5000:
-            raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
-        pod = await self.get(caller, reference)
-        text = await self._engine.logs(pod, tail)
-        if caller.person != pod.owner or aloud:
-            text = without(text, secrets_of(pod))
-        return text[-MOST_LOG:]
-
-    async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
-        """The pod now, and again at each change of it or of its start's progress, until no work is under way."""
-        pod = await self.get(caller, reference)
-        shown: Update | None = None
-        with self._board.listen(pod.id) as ear:
-            while True:
-                ear.still()
-                current = await self._store.pod(pod.id)
-                if current is None:
-                    return
-                update = Update(pod=current, progress=self._board.latest(pod.id, current.run))
-                if update != shown:
-                    shown = update
-                    yield update
-                if not current.status.under_way:
-                    return
-                await ear.wait(timeout=1)
-
-    async def settled(self, caller: Caller, reference: str, timeout: float) -> Pod:
-        """The pod once no work is under way, or as it is after `timeout` seconds."""
-        pod = await self.get(caller, reference)
-        try:
-            async with asyncio.timeout(timeout):
-                async for update in self.watch(caller, pod.id):
-                    pod = update.pod
-        except TimeoutError:
-            pass
-        return pod
-
-    async def tail(self, name: str | None) -> AsyncIterator[Event]:
-        """Every event after the cursor `name`, for ever; the cursor moves on when the next one is asked for.
-
-        A new cursor begins at the present. After a crash the last event may come a second time. Without a name there
-        is no cursor: it begins at the present each time.
-        """
-        cursor = await self._store.cursor(name) if name is not None else None
-        if cursor is None:
-            cursor = await self._store.last_event()
-            await self._save(name, cursor)
-        with self._board.listen() as ear:
-            while True:
-                ear.still()
-                events = await self._store.events(cursor)
-                for event in events:
-                    yield event
-                    cursor = event.seq
-                    await self._save(name, cursor)
-                if not events:
-                    await ear.wait(timeout=1)
-
-    async def _save(self, name: str | None, cursor: int) -> None:
-        if name is not None:
-            await self._store.save_cursor(name, cursor)
-
-    async def first_time(self, key: str) -> bool:
-        """True once for each key within a day: for deliveries that may come twice."""
-        return await self._store.first_time(key, self._now())
-
-    async def may_repeat(self, key: str) -> None:
-        """What came with this key came to nothing: it may come again."""
-        await self._store.forget_once(key)
-
-    async def of_event(self, event: Event) -> Pod | None:
-        """The pod that an event is about."""
-        return await self._store.pod(event.pod_id)
-
-    async def owner(self, pod: Pod, kind: str) -> str | None:
-        """How the pod's owner is known to a face (`slack`: `team:user`); None when that face does not know them."""
-        return await self.identity(pod.owner, kind)
-
-    async def identity(self, person: str, kind: str) -> str | None:
-        """As `owner`, of any person."""
-        return await self._store.identity(person, kind)
-
-    def secrets(self, caller: Caller, pod: Pod) -> Mapping[str, str]:
-        """What was made up for the pod to let its owner in (a token, a password), by variable; only its owner is told.
-
-        Empty for anybody else, an admin too.
-        """
-        return logins_of(pod) if caller.person == pod.owner else {}
-
-    def urls(self, pod: Pod) -> tuple[PortUrl, ...]:
-        """Its declared ports, in order."""
-        return tuple(PortUrl(port=str(p), url=self._url(pod, p)) for p in pod.spec.ports)
-
-    def _url(self, pod: Pod, port: PortModel) -> str | None:
-        if port.protocol == "http":
-            return self._gateway.url(pod.id, port.number)
-        listen = pod.listens.get(port.number)
-        return None if listen is None else self._gateway.tcp_url(listen)
-
-    def stops_at(self, pod: Pod) -> datetime | None:
-        """When silence from now on would stop it; None when nothing would."""
-        return forecast(pod, self._now()) if pod.status is Status.RUNNING else None
 
     async def _new(self, caller: Caller, spec: PodSpec, name: str | None, like: Pod | None = None) -> Pod:
         await self._possible(spec)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import aiosqlite
 from sqlalchemy import URL, Connection, Table, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
@@ -225,4 +226,9 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and then wants to write fails at once when another one wrote in between,
     # whatever the busy timeout; one that says at the start that it will write waits for its turn.
     writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    async def begin(driver: aiosqlite.Connection) -> None:
+        await driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    # By the driver itself: each step of a cursor is a way to its thread and back, on every read that there is.
+    connection.connection.run_async(begin)

@@ -3,22 +3,32 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, literal, or_, select
+from sqlalchemy import and_, case, func, literal, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, NotFound, QuotaExceeded
-from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, PodSpec, Status
+from core.model import HOLDS_COMPUTE, UNDER_WAY, Draft, Event, Pod, Status
 from core.store.holdings import Counters
 from core.store.rows import POD, changed, pod_of, pod_row, write_event
 from core.store.runs import note_run
-from core.store.tables import LIVE, UtcDateTime, claims, people, pods, traffic, volumes
+from core.store.tables import LIVE, UtcDateTime, claims, outputs, people, pods, traffic, volumes
 from core.store.whole import whole
 from core.units import shorten
 
 _AT_ONCE = 1000
 """Ids in one statement; both databases take some thirty thousand."""
+
+
+class Sums(NamedTuple):
+    """Of all pods of a list."""
+
+    total: int
+    running: int
+    """How many use compute."""
+    cost_per_hour: float | None
+    """US dollars, of those that use compute and have a price; None: none of them has one."""
 
 
 class Pods(Counters):
@@ -74,7 +84,7 @@ class Pods(Counters):
         Writes `to`, `changes` (Pod field names; `run` for a new one), changed_at=now and the event in one
         transaction. The event carries the status and the run as they are afterwards.
         `limit`: as in `add_pod`, checked in the same transaction (for resume). Releases the pod's claims (`claim`)
-        when `to` is EXITED, ERROR or TERMINATED; those of TCP ports only with the last.
+        when `to` is EXITED, ERROR or TERMINATED; those of TCP ports, and what it wrote last, only with the last.
         """
         values = changed(changes) | {"status": to, "changed_at": now}
         async with self._db.write() as conn:
@@ -87,6 +97,8 @@ class Pods(Counters):
                 # The gateway's ports are part of a pod's addresses, which outlive a stop.
                 kept = () if to is Status.TERMINATED else (claims.c.kind != "tcp",)
                 await conn.execute(claims.delete().where(claims.c.pod_id == pod_id, *kept))
+            if to is Status.TERMINATED:
+                await conn.execute(outputs.delete().where(outputs.c.pod_id == pod_id))
             await note_run(self._db, conn, moved, now)
             await _happened(conn, moved, draft, now)
             return moved
@@ -211,23 +223,33 @@ class Pods(Counters):
         status: Collection[Status] | None,
         before: tuple[datetime, str] | None,
         limit: int,
-    ) -> tuple[tuple[Pod, ...], int, tuple[PodSpec, ...]]:
-        """The newest `limit` pods made before that time and id; of all pages: how many, and what uses compute."""
+    ) -> tuple[tuple[Pod, ...], Sums]:
+        """The newest `limit` pods made before that time and id, and the sums of all pages."""
         wanted = [pods.c.workspace == workspace]
         if owner is not None:
             wanted.append(pods.c.owner == owner)
         if status is not None:
             wanted.append(pods.c.status.in_(status))
-        query = select(*POD).where(*wanted).order_by(pods.c.created_at.desc(), pods.c.id.desc()).limit(limit)
+        holds = pods.c.status.in_(HOLDS_COMPUTE)
+        figures = (func.count(), func.count(case((holds, 1))), func.sum(case((holds, pods.c.price_per_hour))))
+        sums = select(*(figure.label(name) for name, figure in zip(Sums._fields, figures, strict=True))).where(*wanted)
+        all_pages = sums.subquery()
+        query = (
+            select(*all_pages.c, *POD)
+            .join_from(pods, all_pages, true())
+            .where(*wanted)
+            .order_by(pods.c.created_at.desc(), pods.c.id.desc())
+            .limit(limit)
+        )
         if before is not None:
             at, pod_id = literal(before[0], UtcDateTime), before[1]
             query = query.where(or_(pods.c.created_at < at, and_(pods.c.created_at == at, pods.c.id < pod_id)))
-        count = select(func.count()).select_from(pods).where(*wanted)
-        holding = select(pods.c.spec).where(*wanted, pods.c.status.in_(HOLDS_COMPUTE))
         async with self._db.read() as conn:
-            found = tuple(pod_of(row) for row in await conn.execute(query))
-            total = (await conn.execute(count)).scalar_one()
-            return found, total, tuple((await conn.execute(holding)).scalars())
+            rows = (await conn.execute(query)).all()
+            # Behind the last page there is no row to tell them.
+            told = rows[0] if rows else (await conn.execute(sums)).one()
+        many = len(Sums._fields)
+        return tuple(pod_of(row[many:]) for row in rows), Sums(*told[:many])
 
     @whole
     async def renew(self, worker: str, until: datetime) -> None:

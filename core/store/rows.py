@@ -1,10 +1,10 @@
 """Between rows and models: what is read together, and how an event gets its number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.model import Draft, Event, Frozen, Pod, Role, Status
@@ -27,8 +27,10 @@ class Topic:
     _db: Database
 
 
+_DERIVED = ("network_volume", "price_per_hour")
+"""Columns that repeat what the spec says."""
 POD = (
-    *(column for column in pods.c if column.name != "network_volume"),
+    *(column for column in pods.c if column.name not in _DERIVED),
     select(people.c.name).where(people.c.id == pods.c.owner).scalar_subquery().label("owner_name"),
 )
 """Everything a Pod is made of; its owner goes by the name they have now."""
@@ -38,7 +40,7 @@ _FIXED = {"id", "workspace", "owner", "owner_name", "via", "created_at", "change
 _CHANGEABLE = frozenset(Pod.model_fields) - _FIXED
 
 
-def pod_of(row: Row[Any]) -> Pod:
+def pod_of(row: Sequence[Any]) -> Pod:
     """The Pod of a row that holds `POD`."""
     return Pod.model_validate(dict(zip(_NAMES, row, strict=True)))
 
@@ -47,7 +49,7 @@ def pod_row(values: Mapping[str, Any]) -> dict[str, Any]:
     """Column values from Pod field names."""
     row = {name: value for name, value in values.items() if name != "owner_name"}
     if "spec" in row:
-        row["network_volume"] = row["spec"].network_volume
+        row |= {name: getattr(row["spec"], name) for name in _DERIVED}
     return row
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -235,6 +236,8 @@ pods = Table(
     Column("spec", SpecJson, nullable=False),
     # What `spec` names, while that volume exists: a volume that a live pod names cannot be removed.
     Column("network_volume", Text, ForeignKey("volumes.id", ondelete="SET NULL")),
+    # As in `spec`, for sums of many.
+    Column("price_per_hour", Float),
     Column("stoppable", Boolean, nullable=False),
     Column("status", Text, nullable=False),
     Column("run", Integer, nullable=False),
@@ -277,6 +280,14 @@ runs = Table(
     PrimaryKeyConstraint("pod_id", "run"),
     Index("runs_template", "template", "started_at"),
     Index("runs_ended", "ended_at"),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("pod_id", Text, ForeignKey("pods.id"), primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("text", Words, nullable=False),
 )
 
 claims = Table(

@@ -55,8 +55,8 @@ class Volumes(Topic):
                 raise no_volume(volume_id, [v.name for v in there], "Nothing was deleted")
             volume = named[0]
             if volume.attached_to:
-                query = select(pods.c.name, pods.c.id).where(pods.c.id.in_(volume.attached_to)).order_by(pods.c.name)
-                users = ", ".join(f"{row.name} ({row.id})" for row in await conn.execute(query))
+                by_name = sorted(volume.attached_to.items(), key=lambda pod: pod[1])
+                users = ", ".join(f"{name} ({pod_id})" for pod_id, name in by_name)
                 raise Conflict(
                     f"The network volume {volume.name} is used by {users}. Nothing was deleted: terminate what uses it "
                     "first; a terminated pod leaves the data on the volume."
@@ -66,10 +66,10 @@ class Volumes(Topic):
 
 
 async def _volumes(conn: AsyncConnection, workspace: str) -> tuple[Volume, ...]:
-    users: dict[str, list[str]] = {}
-    attached = select(pods.c.network_volume, pods.c.id).where(pods.c.network_volume.is_not(None), LIVE)
+    users: dict[str, dict[str, str]] = {}
+    attached = select(pods.c.network_volume, pods.c.id, pods.c.name).where(pods.c.network_volume.is_not(None), LIVE)
     for row in await conn.execute(attached.order_by(pods.c.created_at, pods.c.id)):
-        users.setdefault(row.network_volume, []).append(row.id)
+        users.setdefault(row.network_volume, {})[row.id] = row.name
     query = (
         select(volumes, people.c.name.label("owner_name"))
         .join(people, people.c.id == volumes.c.owner)
@@ -77,6 +77,6 @@ async def _volumes(conn: AsyncConnection, workspace: str) -> tuple[Volume, ...]:
         .order_by(volumes.c.name)
     )
     return tuple(
-        Volume.model_validate({**row, "attached_to": tuple(users.get(row["id"], ()))})
+        Volume.model_validate({**row, "attached_to": users.get(row["id"], {})})
         for row in (await conn.execute(query)).mappings()
     )

@@ -133,7 +133,7 @@ def every_message() -> Iterator[Message]:
         yield views.problem(text.strip() or "x")
     for count in (0, 1, 200):
         who = {"workspace": "w", "owner": "p", "owner_name": "<!here>", "created_at": NOW}
-        pods = tuple(map(str, range(count)))
+        pods = {str(number): f"pod-{number}" for number in range(count)}
         yield lists.volumes([Volume(id=f"v{k}", name="v" * 63, size=1 << 40, attached_to=pods, **who) for k in pods])
     for verb in ("", *lists.VERBS):
         yield lists.help_on(verb)

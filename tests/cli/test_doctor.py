@@ -19,6 +19,8 @@ from cli.doctor import Check, examine
 from core.settings import Settings
 from tests.cli.conftest import Command
 from tests.cli.desk import Place
+from tests.company import Company
+from tests.company import settings as login_settings
 from tests.helpers import free_port
 
 
@@ -233,3 +235,20 @@ async def test_the_keep_alive_port_is_looked_at_where_pods_reach_it(tmp_path: Pa
     with socket.create_server((found.text.partition(":")[0], settings.keepalive_port)):
         wrong = _wrong(await examine(settings))
     assert "PODKEEPER_KEEPALIVE_PORT" in wrong["keep-alive port"]
+
+
+async def test_the_keys_of_company_logins_are_read_and_what_is_wrong_with_them_is_told(
+    tmp_path: Path, company: Company
+) -> None:
+    file = company.write(tmp_path / "keys.json")
+    async with company.serving() as url:
+        for where in (file, url):
+            [found] = [c for c in await examine(_settings(tmp_path, **login_settings(where))) if "logins" in c.name]
+            assert (found.ok, found.text) == (True, f"keys at {where}: {len(company.jwks['keys'])}")
+        company.status = 503
+        wrong = _wrong(await examine(_settings(tmp_path, **login_settings(url))))
+        assert "it answers 503" in wrong["company logins"]
+        assert "no company login is let in" in wrong["company logins"]
+    file.write_text("{}")
+    wrong = _wrong(await examine(_settings(tmp_path, **login_settings(file))))
+    assert "no public key" in wrong["company logins"]

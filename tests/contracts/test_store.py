@@ -290,3 +290,33 @@ async def test_a_lease_is_renewed_only_for_the_worker_and_only_under_way(store: 
         "pod-3": None,
         "pod-4": None,
     }
+
+
+# a list, page by page
+
+
+async def test_pages_hold_each_pod_once_and_the_sums_of_all(store: Store, ann: Person) -> None:
+    for number, price in enumerate((0.25, None, 0.5, 1.0, 2.0), 1):
+        pod = a_pod(
+            ann,
+            number,
+            spec=spec(price_per_hour=price, env={"TOKEN": "x\x00z"}),
+            created_at=NOW + timedelta(minutes=number // 2),
+        )
+        await store.add_pod(pod, DRAFT, stem=None, limit=10)
+    ended = a_pod(ann, 5)
+    await store.move(ended.id, 1, {ended.status}, Status.EXITED, LATER, DRAFT)
+    seen: list[str] = []
+    before = None
+    while True:
+        page, sums = await store.page("default", ann.id, None, before, 2)
+        assert sums == (5, 4, 1.75)
+        if not page:
+            break
+        seen += [pod.id for pod in page]
+        before = page[-1].created_at, page[-1].id
+    assert seen == [pod.id for pod in sorted(await store.pods(), key=lambda p: (p.created_at, p.id), reverse=True)]
+    found, sums = await store.page("default", ann.id, {Status.EXITED}, None, 10)
+    assert [pod.id for pod in found] == [ended.id]
+    assert sums == (1, 0, None)
+    assert (await store.page("elsewhere", None, None, None, 10))[1] == (0, 0, None)

@@ -150,11 +150,11 @@ async def test_a_signature_is_good_for_one_text_and_one_purpose(store: Store) ->
 async def test_a_volume_is_listed_with_the_pods_that_name_it(store: Store, ann: Person) -> None:
     volume = a_volume(ann)
     assert await store.add_volume(volume) == volume
-    for number in (1, 2):
-        pod = a_pod(ann, number, spec=spec(network_volume=volume.id))
+    users = [a_pod(ann, number, spec=spec(network_volume=volume.id)) for number in (1, 2)]
+    for pod in users:
         await store.add_pod(pod, DRAFT, stem=None, limit=5)
     (listed,) = await store.volumes("default")
-    assert listed == volume.model_copy(update={"attached_to": (a_pod(ann, 1).id, a_pod(ann, 2).id)})
+    assert listed == volume.model_copy(update={"attached_to": {pod.id: pod.name for pod in users}})
     assert await store.volumes("elsewhere") == ()
 
 
@@ -240,3 +240,19 @@ async def test_a_note_of_a_face_is_kept_replaced_and_dropped(store: Store) -> No
         await store.write_note("slack", "live C1 1.5", None)
     assert await store.notes("slack") == {"standing_x": "c", "standing-x": ""}
     assert await store.notes("other") == {"live C1 1.5": "d"}
+
+
+async def test_what_a_run_wrote_last_is_kept_until_the_next_run_writes_or_the_pod_is_gone(
+    store: Store, ann: Person
+) -> None:
+    pod = a_pod(ann)
+    await store.add_pod(pod, DRAFT, stem=None, limit=5)
+    await store.keep_output(pod.id, 1, "it said \x00 and \ud800\n")
+    assert await store.output(pod.id, 1) == "it said \ufffd and ?\n"
+    assert await store.output(pod.id, 2) == ""
+    await store.keep_output(pod.id, 2, "more")
+    assert (await store.output(pod.id, 1), await store.output(pod.id, 2)) == ("", "more")
+    await store.move(pod.id, 1, {pod.status}, Status.EXITED, NOW, DRAFT)
+    assert await store.output(pod.id, 2) == "more"
+    await store.move(pod.id, 1, {Status.EXITED}, Status.TERMINATED, NOW, DRAFT)
+    assert await store.output(pod.id, 2) == ""

@@ -253,3 +253,50 @@ async def test_logs_are_asked_for_within_bounds(home: FakeHouse) -> None:
     assert pod.id in await home.pods.logs(me, "hello-1")
     with pytest.raises(InvalidInput, match="1 to 5000"):
         await home.pods.logs(me, "hello-1", 0)
+
+
+async def test_what_a_pod_wrote_last_outlives_its_container_until_the_next_run_or_the_end(home: FakeHouse) -> None:
+    me = await home.local()
+    pod = await home.started()
+    home.engine.say(pod.id, *(f"line {k}" for k in range(10)))
+    await home.pods.stop(me, pod.id)
+    await home.after(pod)
+    assert await home.pods.logs(me, pod.id, 2) == "line 8\nline 9\n"
+    again = await home.after(await home.pods.resume(me, pod.id))
+    assert "line 9" not in await home.pods.logs(me, again.id)
+    await home.pods.terminate(me, again.id)
+    await home.after(again)
+    assert await home.pods.logs(me, again.id) == ""
+
+
+async def test_why_a_start_failed_is_in_its_log_for_whoever_asks_next(tmp_path: Path) -> None:
+    engine = FakeEngine(script=Script.EXITS)
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        pod = await home.started()
+        assert pod.status is Status.ERROR
+        assert "ended with code" in await home.pods.logs(await home.local(), pod.id)
+
+
+async def test_a_log_that_was_kept_is_masked_for_everybody_but_the_owner(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=ProudEngine()) as home:
+        ana = await home.member()
+        pod = await home.started(ana, template="jupyter")
+        await home.pods.stop(ana, pod.id)
+        await home.after(pod)
+        token = pod.spec.env["JUPYTER_TOKEN"]
+        assert token in await home.pods.logs(ana, pod.id)
+        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…"
+
+
+class MuteEngine(FakeEngine):
+    """Its logs cannot be read."""
+
+    async def logs(self, pod: Pod, tail: int) -> str:
+        raise Unavailable("the log driver does not read")
+
+
+async def test_a_pod_whose_output_cannot_be_read_is_stopped_all_the_same(tmp_path: Path) -> None:
+    async with fake_house(tmp_path / "data", engine=MuteEngine()) as home:
+        pod = await home.started()
+        await home.pods.stop(await home.local(), pod.id)
+        assert (await home.after(pod)).status is Status.EXITED

@@ -33,11 +33,10 @@ def templates(folder: Path) -> Path:
 
 
 class Assistant:
-    """Calls tools, and keeps what it read. It knows the hour and its user's words, and nothing of the house."""
+    """Calls tools, and keeps what it read. It knows its user's words, and neither the hour nor the house."""
 
-    def __init__(self, client: Client, now: datetime, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, client: Client, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self._client = client
-        self.now = now
         self.meanwhile = meanwhile
         """Time passes, and others do what they do."""
         self.calls: list[str] = []

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from core.model import Status
 from tests.houses import FakeHouse
-from tests.mcp_server.tasks import Assistant, Task, named, stamp, url, visit
+from tests.mcp_server.tasks import Assistant, Task, named, url, visit
 
 
 class UnusedToday(Task):
@@ -25,11 +25,11 @@ class UnusedToday(Task):
         await visit(home, await named(home, "used"))
 
     async def script(self, assistant: Assistant) -> str:
-        listed = (await assistant.call("pod_list"))["pods"]
-        today = stamp(assistant.now)[:10]
-        idle = [one for one in listed if one["status"] == "RUNNING" and one["last_active_at"][:10] < today]
-        ended = [await assistant.call("pod_stop", pod=one["id"]) for one in idle if one["network_volume"] is None]
-        left = [one["name"] for one in idle if one["network_volume"] is not None]
+        page = await assistant.call("pod_list")
+        running = [one for one in page["pods"] if one["status"] == "RUNNING"]
+        idle = [one for one in running if one["last_active_at"][:10] < page["now"][:10]]
+        left = [one["name"] for one in idle if "only terminated" in (one["hint"] or "")]
+        ended = [await assistant.call("pod_stop", pod=one["id"]) for one in idle if one["name"] not in left]
         return f"Stopped {[one['name'] for one in ended]}; {left} can only be terminated: shall I?"
 
     async def facts(self, home: FakeHouse) -> list[str]:
@@ -81,14 +81,15 @@ class Costs(Task):
 
 class UntilTonight(Task):
     title = "Keep hello up until ten tonight"
-    calls = ("pod_keep",)
-    budget = 2_500
+    calls = ("pod_list", "pod_keep")
+    budget = 3_500
 
     async def prepare(self, home: FakeHouse) -> None:
         await home.started(lifetime="6h")
 
     async def script(self, assistant: Assistant) -> str:
-        left = assistant.now.replace(hour=22) - assistant.now
+        now = datetime.fromisoformat((await assistant.call("pod_list"))["now"])
+        left = now.replace(hour=22) - now
         pod = await assistant.call("pod_keep", pod="hello", duration=f"{left // timedelta(minutes=1)}m")
         early = f", but it lives {pod['max_lifetime']} only" if pod["stops_at"] < pod["keep_until"] else ""
         return f"{pod['name']} is kept until {pod['keep_until']}{early}: it ends at {pod['stops_at']}"
@@ -219,9 +220,9 @@ class WithinTheHour(Task):
         await home.house.services.keeping.keep(await home.local(), "kept", "5h")
 
     async def script(self, assistant: Assistant) -> str:
-        listed = (await assistant.call("pod_list"))["pods"]
-        within = assistant.now + timedelta(hours=1)
-        soon = {one["name"]: one["stops_at"] for one in listed if one["stops_at"] is not None}
+        page = await assistant.call("pod_list")
+        within = datetime.fromisoformat(page["now"]) + timedelta(hours=1)
+        soon = {one["name"]: one["stops_at"] for one in page["pods"] if one["stops_at"] is not None}
         return ", ".join(f"{name} {at}" for name, at in soon.items() if datetime.fromisoformat(at) <= within)
 
     async def facts(self, home: FakeHouse) -> list[str]:

@@ -42,8 +42,7 @@ class FailedStart(Task):
         assert found is not None
         logs = await assistant.call("pod_logs", pod=found[1])
         pod = await assistant.call("pod_get", pod=found[1])
-        # The container is gone once the start has failed: what pod_logs has no more is at the end of the reason.
-        wrote = "\n".join(logs["lines"]) or pod["reason"].partition("Last lines:\n")[2]
+        wrote = "\n".join(logs["lines"])
         return f"{pod['name']} is {pod['status']}: {pod['reason']}. It wrote {wrote}. Now: {pod['hint']}"
 
     async def facts(self, home: FakeHouse) -> list[str]:
@@ -93,7 +92,7 @@ class SharedVolume(Task):
         made = await assistant.call("volume_create", name="models", size="50g")
         pods = [await assistant.call("pod_start", template="web", network_volume=made["name"]) for _ in range(2)]
         [volume] = (await assistant.call("volume_list"))["volumes"]
-        assert sorted(volume["attached_to"]) == sorted(pod["id"] for pod in pods)
+        assert sorted(volume["attached_to"]) == sorted(pod["name"] for pod in pods)
         ways = ", ".join(f"{pod['name']} at {pod['volume_path']}: {pod['url']}, {pod['idle_action']}" for pod in pods)
         return f"{volume['name']} ({volume['size']}) is in {ways} when idle"
 
@@ -114,7 +113,7 @@ class SharedVolume(Task):
 
 class UnusedVolumes(Task):
     title = "Delete my volumes that no pod uses"
-    calls = ("pod_list", "volume_list", "volume_delete", "volume_delete")
+    calls = ("volume_list", "volume_delete", "volume_delete")
     budget = 4_000
 
     async def prepare(self, home: FakeHouse) -> None:
@@ -125,9 +124,8 @@ class UnusedVolumes(Task):
         await home.started(network_volume="models")
 
     async def script(self, assistant: Assistant) -> str:
-        me = (await assistant.call("pod_list"))["pods"][0]["owner"]
         listed = (await assistant.call("volume_list"))["volumes"]
-        unused = [one for one in listed if one["owner"] == me and not one["attached_to"]]
+        unused = [one for one in listed if one["mine"] and not one["attached_to"]]
         gone = [await assistant.call("volume_delete", volume=one["id"]) for one in unused]
         return "Deleted " + ", ".join(f"{one['name']} ({one['size']})" for one in gone)
 

@@ -40,7 +40,7 @@ async def walk(task: Task, home: FakeHouse) -> tuple[Assistant, str]:
     await task.prepare(home)
     person = task.person if task.can_ask else None
     async with Client(build(home.house.services), mode="auto", elicitation_callback=person) as client:
-        assistant = Assistant(client, home.clock(), meanwhile)
+        assistant = Assistant(client, meanwhile)
         return assistant, await task.script(assistant)
 
 

@@ -10,7 +10,7 @@ FIELDS = {
     "id", "name", "status", "template", "image", "owner", "via", "ports", "url", "login", "actions", "reason", "cpu",
     "memory", "gpu", "volume", "volume_path", "network_volume", "idle_timeout", "idle_warning", "idle_action",
     "ignore", "max_lifetime", "wake", "price_per_hour", "created_at", "started_at", "ready_at", "last_active_at",
-    "keep_until", "kept_by", "warned_at", "stops_at", "hint",
+    "keep_until", "kept_by", "warned_at", "stops_at", "ended_at", "hint", "now",
 }  # fmt: skip
 
 

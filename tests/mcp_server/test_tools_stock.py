@@ -27,7 +27,7 @@ async def test_a_volume_is_made_listed_mounted_and_deleted(opened: Opener, home:
         pod = data(await client.call_tool("pod_start", {"template": "hello", "network_volume": "models"}))
         assert (pod["network_volume"], pod["volume"]) == (made["id"], None)
         [listed] = data(await client.call_tool("volume_list"))["volumes"]
-        assert listed["attached_to"] == [pod["id"]]
+        assert (listed["attached_to"], listed["mine"]) == ([pod["name"]], True)
         told = refusal(await client.call_tool("volume_delete", {"volume": "models"}))
         assert "pod_terminate" in told
         assert "only terminated" in refusal(await client.call_tool("pod_stop", {"pod": pod["id"]}))

@@ -38,7 +38,10 @@ async def test_the_steps_lead_to_the_tables_that_the_code_declares(store: Store,
 
 
 def test_every_field_of_a_pod_has_a_column() -> None:
-    assert set(Pod.model_fields) - {"owner_name"} == {column.name for column in pods.c} - {"network_volume"}
+    assert set(Pod.model_fields) - {"owner_name"} == {column.name for column in pods.c} - {
+        "network_volume",
+        "price_per_hour",
+    }
 
 
 async def test_the_database_itself_refuses_two_live_pods_of_one_name(store: Store, database_url: str) -> None:
@@ -95,7 +98,7 @@ FIRST_SPEC = {
     "network_volume": None,
     "ready": None,
     "idle": {"timeout": "PT30M"},
-    "price_per_hour": None,
+    "price_per_hour": 0.25,
 }
 """A spec as the first version wrote it."""
 LATER = NOW + timedelta(hours=1)
@@ -132,6 +135,7 @@ async def test_a_pod_of_the_first_version_is_read_kept_and_changed(database_url:
     assert (pod.status, pod.run, pod.last_active_at, pod.owner_name) == (Status.RUNNING, 3, NOW, "Ann")
     assert (dict(pod.spec.env), pod.spec.tcp_ports, dict(pod.listens)) == ({"A": "b"}, (22,), {})
     assert all(not getattr(pod, name) for name in SINCE_FIRST)
+    assert (await store.page("default", None, None, None, 1))[1] == (1, 1, 0.25)
     assert await store.readings() == {}
     [run] = await store.runs("default", NOW, LATER)
     assert (run.pod_id, run.run, run.template, run.started_at, run.ready_at) == (pod.id, 3, "hello", NOW, NOW)
