@@ -13,6 +13,7 @@ RUN python3 -m venv /opt/podkeeper
 COPY requirements.lock /src/
 RUN /opt/podkeeper/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /src/requirements.lock
 COPY pyproject.toml README.md LICENSE /src/
+COPY api /src/api
 COPY bot /src/bot
 COPY cli /src/cli
 COPY core /src/core

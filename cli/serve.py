@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+import api
 import bot
 import mcp_server
 from bot import SlackFace
@@ -35,6 +36,7 @@ class Faces:
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 *(self.slack.routes if self.slack is not None else []),
+                Mount("/v2", app=api.face(house.services, token)),
                 Mount("/", app=self._mcp.app),
             ]
         )

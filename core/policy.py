@@ -14,6 +14,8 @@ _PATH = re.compile(r"/[!-\"$->@-~]{0,199}")
 _AGENT = re.compile(r"[ -~]{1,200}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 MOST_RULES = 50
+MOST_PORTS = 20
+"""Of one pod."""
 
 _STATE = {
     Status.PROVISIONING: "is still being started",

@@ -11,7 +11,7 @@ from core.service.people import People
 from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
-from core.service.request import StartRequest
+from core.service.request import SpecRequest, StartRequest
 from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
@@ -33,6 +33,7 @@ __all__ = [
     "Services",
     "Share",
     "Sleeper",
+    "SpecRequest",
     "StartRequest",
     "Stride",
     "Tokens",

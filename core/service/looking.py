@@ -9,7 +9,7 @@ from core.errors import InvalidInput
 from core.gateway.base import Gateway
 from core.idle import forecast
 from core.launcher import without
-from core.model import Caller, Event, Frozen, Pod, PortModel, Role, Status, Update
+from core.model import Caller, Event, Frozen, Gpu, Pod, PortModel, Role, Status, Update
 from core.policy import may_touch
 from core.progress import Board
 from core.service.find import find
@@ -117,6 +117,10 @@ class Looking:
         if caller.person != pod.owner or aloud:
             text = without(text, secrets_of(pod))
         return text[-MOST_LOG:]
+
+    async def gpus(self) -> tuple[Gpu, ...]:
+        """The devices that the engine has, free or not."""
+        return await self._engine.gpus()
 
     async def watch(self, caller: Caller, reference: str) -> AsyncIterator[Update]:
         """The pod now, and again at each change of it or of its start's progress, until no work is under way."""

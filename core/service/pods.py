@@ -12,7 +12,7 @@ from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
 from core.policy import check_name, may_change, may_do, moved_on
 from core.progress import Board
 from core.service.looking import Looking
-from core.service.request import StartRequest, with_secrets
+from core.service.request import SpecRequest, StartRequest, with_secrets
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
 from core.store import Store
@@ -52,7 +52,7 @@ class PodService(Looking):
         self._catalog = catalog
         self._volumes = volumes
 
-    async def start(self, caller: Caller, request: StartRequest) -> Pod:
+    async def start(self, caller: Caller, request: StartRequest | SpecRequest) -> Pod:
         """Make a pod and begin to start it.
 
         Fails before anything is made: NotFound (template, volume), InvalidInput (an option), QuotaExceeded, Conflict
@@ -60,15 +60,18 @@ class PodService(Looking):
         """
         return await self._new(caller, with_secrets(await self.plan(caller, request)), request.name)
 
-    async def plan(self, caller: Caller, request: StartRequest) -> PodSpec:
+    async def plan(self, caller: Caller, request: StartRequest | SpecRequest) -> PodSpec:
         """What a start would make. Fails as `start` does for what is asked for; makes nothing."""
         may_change(caller)
-        spec = request.spec(self._catalog.get(request.template))
+        if isinstance(request, StartRequest):
+            spec = request.spec(self._catalog.get(request.template))
+        else:
+            spec = self._catalog.spec(request.template, request.said)
         if request.name is not None:
             check_name(request.name)
         if request.network_volume is not None:
             volume = await self._volumes.get(caller, request.network_volume)
-            spec = spec.model_copy(update={"network_volume": volume.id})
+            spec = spec.model_copy(update={"network_volume": volume.id, "volume": None})
         return spec
 
     def costly(self, spec: PodSpec) -> bool:
@@ -182,8 +185,9 @@ class PodService(Looking):
             # Not `ref`: it names what a failed restart must remove before anything may be called ended.
             anew = dict.fromkeys(_OF_ONE_RUN)
             anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
-        # A start that has gone one step on since it was looked at may be stopped all the same.
-        expect = _ON_ITS_WAY if action is Action.STOP and pod.status in _ON_ITS_WAY else {pod.status}
+        # A start that has gone one step on since it was looked at may be ended all the same.
+        ends = action in (Action.STOP, Action.TERMINATE)
+        expect = _ON_ITS_WAY if ends and pod.status in _ON_ITS_WAY else {pod.status}
         moved = await self._store.move(
             pod.id,
             pod.run,

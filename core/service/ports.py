@@ -14,14 +14,13 @@ from core.errors import Conflict, InvalidInput
 from core.gateway.base import Gateway
 from core.launcher import Launcher, Terms, listens
 from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, route_key
-from core.policy import moved_on
+from core.policy import MOST_PORTS, moved_on
 from core.progress import Board
 from core.service.pods import PodService
 from core.store import Store
 from core.store.whole import whole
 from core.units import shorten
 
-MOST_PORTS = 20
 _UNDOES = {"pod.exposed": "pod.unexposed", "pod.unexposed": "pod.exposed"}
 _PORT: TypeAdapter[PortModel] = TypeAdapter(Port)
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 
@@ -75,6 +76,17 @@ class StartRequest(Frozen):
                 )
         ignore = _ignore(base.ignore, self.ignore)
         return base.model_copy(update={"timeout": timeout, "warning": warning, "ignore": ignore})
+
+
+class SpecRequest(Frozen):
+    """A start said by the keys of a template file, as programs do; on top of a template or of nothing."""
+
+    template: str | None = None
+    name: str | None = None
+    said: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+    """As `Catalog.spec` takes them."""
+    network_volume: str | None = None
+    """Its name or id."""
 
 
 def with_secrets(spec: PodSpec) -> PodSpec:

@@ -1,26 +1,39 @@
 """The catalog: built-in templates, then the user's directory; the later one wins."""
 
 import difflib
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from pydantic import ValidationError
 
 from core.errors import InvalidInput, NotFound
-from core.model import Template
+from core.model import PodSpec, Template
+from core.policy import MOST_PORTS
 from core.templates.form import TemplateFile, explain
 from core.units import shorten
+
+NO_TEMPLATE = "custom"
+"""What the template of a pod is called that was made from none; its names are `custom-1`, …"""
 
 
 class Catalog:
     """Templates by name. Wrong files are left out and told in `problems`, file and key and what was expected."""
 
-    def __init__(self, templates: dict[str, Template], problems: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        templates: dict[str, Template],
+        problems: tuple[str, ...],
+        idle_timeout: timedelta = timedelta(),
+        idle_warning: timedelta = timedelta(),
+    ) -> None:
         self._templates = templates
         self.problems = problems
+        self._idle_timeout = idle_timeout
+        self._idle_warning = idle_warning
 
     @classmethod
     def load(cls, directory: Path | None, idle_timeout: timedelta, idle_warning: timedelta) -> Self:
@@ -42,7 +55,32 @@ class Catalog:
                 problems.append(f"{name}: {error}")
                 continue
             found[template.name] = template
-        return cls(found, tuple(problems))
+        return cls(found, tuple(problems), idle_timeout, idle_warning)
+
+    def spec(self, template: str | None, said: Mapping[str, Any]) -> PodSpec:
+        """A spec from keys of a template file, on top of a template or of nothing; `env` adds to the template's.
+
+        Without a template `image` is needed. NotFound (template), InvalidInput names each key at fault.
+        """
+        base = self.get(template).spec if template is not None else None
+        image = {"image": base.image} if base is not None else {}
+        try:
+            form = TemplateFile.model_validate({"name": NO_TEMPLATE, "description": NO_TEMPLATE} | image | dict(said))
+            made = form.template(NO_TEMPLATE, self._idle_timeout, self._idle_warning).spec
+        except ValidationError as error:
+            raise InvalidInput(f"{explain(error)}.") from None
+        except ValueError as error:
+            raise InvalidInput(f"{error}.") from None
+        if len(made.ports) > MOST_PORTS:
+            raise InvalidInput(f"ports: {len(made.ports)} are too many; at most {MOST_PORTS}.")
+        if base is None:
+            return made
+        changes = {key: getattr(made, key) for key in said}
+        if "env" in said:
+            generated = [*base.generated, *made.generated]
+            changes["env"] = {**base.env, **made.env}
+            changes["generated"] = tuple(name for name in dict.fromkeys(generated) if name not in made.env)
+        return base.model_copy(update=changes)
 
     def list(self) -> tuple[Template, ...]:
         """All of them by name."""

@@ -1,0 +1,133 @@
+"""What a program says in RunPod's words, as what the core is asked for."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from api.contract import failures
+from api.problems import Invalid
+from api.shown import DATA_CENTER, GB, GB_PER_GPU, GB_PER_VCPU, VCPU_PER_GPU
+from core.errors import InvalidInput, NoCapacity, NotFound
+from core.model import PodSpec
+from core.service import SpecRequest
+from core.templates import Catalog
+from core.units import shorten
+
+MOST = 1024 * 1024
+"""Bytes of a request."""
+_LONGEST_NAME = 58
+"""Leaves room for what tells two of one name apart."""
+
+
+def checked(schema: str, body: object) -> dict[str, Any]:
+    """The body, when it is as the contract has it; Invalid otherwise."""
+    found = failures(schema, body)
+    if found or not isinstance(body, dict):
+        raise Invalid(found or ["$: an object is expected"])
+    return body
+
+
+async def read(request: Request) -> object:
+    """Its JSON; Invalid when it is none, 413 when it is longer than `MOST`."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST:
+            raise HTTPException(413, f"The body is longer than {MOST // 1024} kB.")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Invalid(["$: this is no JSON"]) from None
+
+
+def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
+    """Of a create. InvalidInput, NoCapacity or NotFound, in words, for what we cannot do."""
+    template = body.get("templateId")
+    base = templates.get(template).spec if template is not None else None
+    if ("gpu" in body) == ("cpu" in body):
+        raise InvalidInput("Give exactly one of gpu and cpu.")
+    if body.get("globalNetworking"):
+        raise InvalidInput("globalNetworking: pods cannot reach each other here. Leave it out.")
+    places = body.get("dataCenterIds") or [DATA_CENTER]
+    if DATA_CENTER not in places:
+        raise NoCapacity(f"dataCenterIds: there is one place here, {DATA_CENTER}. Nothing was started.")
+    if body.get("registry"):
+        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    said: dict[str, Any] = {"image": body["image"]} if "image" in body else {}
+    said |= _container(body) | (_gpu(body["gpu"], base) if "gpu" in body else _cpu(body["cpu"], base))
+    mount, volume = _mount(body.get("mounts") or {})
+    return SpecRequest(template=template, name=slug(body["name"]), said=said | mount, network_volume=volume)
+
+
+def check_place(body: Mapping[str, Any]) -> None:
+    """Of a network volume."""
+    if body["dataCenter"] != DATA_CENTER:
+        raise InvalidInput(f"dataCenter: there is one place here, {DATA_CENTER}. Nothing was created.")
+    if body.get("type", "STANDARD") != "STANDARD":
+        raise InvalidInput("type: STANDARD is all there is here. Nothing was created.")
+
+
+def slug(name: str) -> str:
+    """A name as ours are: RunPod's may hold anything."""
+    clean = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST_NAME].strip("-")
+    if not clean:
+        raise InvalidInput(f"name: {shorten(name)!r} holds no letter and no digit (a-z, 0-9).")
+    return clean
+
+
+def words(args: str) -> list[str]:
+    """As a shell reads them."""
+    try:
+        return shlex.split(args)
+    except ValueError as error:
+        raise InvalidInput(f"args: {error}; quotes go in pairs.") from None
+
+
+def _container(body: Mapping[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if "args" in body:
+        said["args"] = words(body["args"])
+    if "ports" in body:
+        said["ports"] = body["ports"]
+    if "disk" in body:
+        said["container_disk"] = f"{body['disk']}g"
+    env: dict[str, Any] = dict(body.get("env") or {})
+    if body.get("startJupyter"):
+        env.setdefault("JUPYTER_PASSWORD", {"generate": "token"})
+    if env:
+        said["env"] = env
+    return said
+
+
+def _gpu(asked: Mapping[str, Any], base: PodSpec | None) -> dict[str, Any]:
+    if asked.get("allowedCudaVersions") or "minCudaVersion" in asked:
+        raise InvalidInput("gpu: the CUDA versions of devices are not known here. Leave them out.")
+    count = asked.get("count", 1)
+    said: dict[str, Any] = {"gpu": f"{asked['id']}:{count}"}
+    if base is None:
+        said |= {"cpu": VCPU_PER_GPU * count, "memory": f"{GB_PER_GPU * count}g"}
+    return said
+
+
+def _cpu(asked: Mapping[str, Any], base: PodSpec | None) -> dict[str, Any]:
+    count = asked["vcpuCount"]
+    if count & (count - 1):
+        raise InvalidInput(f"cpu.vcpuCount: {count} is no power of two.")
+    memory = max(count * GB_PER_VCPU * GB, base.memory if base is not None else 0)
+    return {"cpu": count, "memory": str(memory), "gpu": None}
+
+
+def _mount(mounts: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    persistent, network = mounts.get("persistent"), mounts.get("network") or []
+    if persistent is not None and network:
+        raise InvalidInput("mounts: a pod has either a persistent or a network mount.")
+    if persistent is not None:
+        return {"volume": f"{persistent['size']}g", "volume_path": persistent["path"]}, None
+    if network:
+        return {"volume_path": network[0]["path"]}, network[0]["volumeId"]
+    return {}, None

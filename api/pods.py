@@ -1,0 +1,142 @@
+"""The paths of pods: each asks the pod service and shows what it answers."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api import bodies, logs, shown
+from api.problems import Invalid, NotOffered
+from core.errors import Conflict, NotFound
+from core.model import Caller, Pod, Role, Status
+from core.service import Services
+
+FACE = "api"
+
+
+class PodPaths:
+    """Everything below `/pods`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def pods(self, _: Request, who: Caller) -> Response:
+        """An admin's token sees everybody's, as an account's key does."""
+        found = await self._services.pods.list(who, everyone=who.role is Role.ADMIN)
+        return JSONResponse({"pods": [self._shown(who, pod) for pod in found]})
+
+    async def create(self, request: Request, who: Caller) -> Response:
+        """201 with the new pod, or with the one that this Idempotency-Key has made already."""
+        body = bodies.checked("CreatePodRequest", await bodies.read(request))
+        key = _key(request, who)
+        made = await self._once(key, who) if key is not None else None
+        if made is None:
+            try:
+                made = await self._start(who, body)
+            except BaseException:
+                if key is not None:
+                    await self._services.pods.may_repeat(f"{FACE}:{key}")
+                raise
+            if key is not None:
+                await self._services.notes.put(FACE, key, made.id)
+        return JSONResponse(self._shown(who, made), 201)
+
+    async def _start(self, who: Caller, body: Mapping[str, Any]) -> Pod:
+        request = bodies.start(body, self._services.templates)
+        try:
+            return await self._services.pods.start(who, request)
+        except Conflict:
+            # RunPod's names need not be unique, ours do.
+            free = f"{request.name}-{secrets.token_hex(2)}"
+            return await self._services.pods.start(who, request.model_copy(update={"name": free}))
+
+    async def _once(self, key: str, who: Caller) -> Pod | None:
+        """The pod that this key has made already; None: it may make one now."""
+        if await self._services.pods.first_time(f"{FACE}:{key}"):
+            return None
+        made = (await self._services.notes.all(FACE, key)).get(key)
+        if made is None:
+            raise Conflict("A create with this Idempotency-Key is under way. Ask for the list of pods in a moment.")
+        return await self._services.pods.get(who, made)
+
+    async def pod(self, request: Request, who: Caller) -> Response:
+        """One pod."""
+        return JSONResponse(self._shown(who, await self._pod(request, who)))
+
+    async def update(self, request: Request, who: Caller) -> Response:
+        """Only its ports can be changed; what it is already may be said."""
+        body = bodies.checked("UpdatePodRequest", await bodies.read(request))
+        pod = await self._pod(request, who)
+        now = self._shown(who, pod)
+        different = [
+            name for name, value in body.items() if now.get(name) != value and not (name == "mounts" and not value)
+        ]
+        if different == ["ports"]:
+            return JSONResponse(self._shown(who, await self._ports(who, pod, body["ports"])))
+        if different:
+            raise NotOffered(
+                f"{', '.join(different)}: Podkeeper changes only the ports of a pod that is there. Create another pod "
+                "with what you want, and delete this one."
+            )
+        return JSONResponse(now)
+
+    async def _ports(self, who: Caller, pod: Pod, wanted: list[str]) -> Pod:
+        here = [str(port) for port in pod.spec.ports]
+        for port in here:
+            if port not in wanted:
+                pod = await self._services.ports.unexpose(who, pod.id, port)
+        for port in wanted:
+            if port not in here:
+                pod = await self._services.ports.expose(who, pod.id, port)
+        return pod
+
+    async def delete(self, request: Request, who: Caller) -> Response:
+        """Twice is as good as once."""
+        pod = await self._pod(request, who)
+        if pod.status not in (Status.TERMINATING, Status.TERMINATED):
+            await self._services.pods.terminate(who, pod.id)
+        return Response(status_code=204)
+
+    async def action(self, request: Request, who: Caller) -> Response:
+        """start, stop, restart or terminate; 409 when its status has no such action."""
+        wanted = bodies.checked("PodActionRequest", await bodies.read(request))["action"]
+        pod, pods = await self._pod(request, who), self._services.pods
+        if wanted == "terminate":
+            return await self.delete(request, who)
+        act = {"start": pods.resume, "stop": pods.stop, "restart": pods.restart}[wanted]
+        return JSONResponse(self._shown(who, await act(who, pod.id)))
+
+    async def logs(self, request: Request, who: Caller) -> Response:
+        """Server-Sent Events."""
+        pod = await self._pod(request, who)
+        query, last = request.query_params, request.headers.get("Last-Event-ID")
+        source = query.get("source", "container")
+        if source not in ("container", "system"):
+            raise Invalid([f"query source: {source[:20]!r} is neither container nor system"])
+        tail = query.get("tail", "100")
+        if not (tail.isascii() and tail.isdigit() and len(tail) < 6 and int(tail) <= logs.WINDOW):
+            raise Invalid([f"query tail: {tail[:20]!r} is no number of 0 to {logs.WINDOW}"])
+        lines = logs.WINDOW if "since" in query else int(tail)
+        stream = logs.events(self._services, who, pod.id, lines, last) if source == "container" else logs.silence()
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _pod(self, request: Request, who: Caller) -> Pod:
+        """By its whole id: names and beginnings of ids are for people."""
+        wanted = request.path_params["id"]
+        found = await self._services.pods.get(who, wanted)
+        if found.id != wanted:
+            raise NotFound(f"There is no pod with the id {wanted[:40]!r}.")
+        return found
+
+    def _shown(self, who: Caller, pod: Pod) -> dict[str, Any]:
+        return shown.pod(self._services.pods, pod, who, self._services.now())
+
+
+def _key(request: Request, who: Caller) -> str | None:
+    """Of a create that may come twice; each person has keys of their own."""
+    said = request.headers.get("Idempotency-Key")
+    return hashlib.sha256(f"{who.person} {said}".encode()).hexdigest()[:40] if said else None

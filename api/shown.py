@@ -1,0 +1,209 @@
+"""How our things look in RunPod's words: pods, templates, network volumes, what there is to have."""
+
+import math
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from core.model import Action, Caller, Gpu, Pod, PodSpec, Status, Template, Volume
+from core.service import PodService
+from core.templates.catalog import NO_TEMPLATE
+from core.units import format_bytes, format_duration
+
+GB = 1024**3
+DATA_CENTER = "LOCAL"
+"""We have one place; RunPod's clients must name one."""
+CPU_FLAVOR = "cpu"
+GB_PER_VCPU = 2
+"""Memory of a pod that asks for vCPUs only, as RunPod's general purpose flavours are cut."""
+GB_PER_GPU = 16
+VCPU_PER_GPU = 2
+DISK = 50
+"""GB of container disk told where a pod has no limit of its own."""
+
+_ACTIONS: Mapping[Action, str] = {
+    Action.RESUME: "start",
+    Action.STOP: "stop",
+    Action.RESTART: "restart",
+    Action.TERMINATE: "terminate",
+}
+_STATUS: Mapping[Status, Status] = {Status.STOPPING: Status.RUNNING, Status.TERMINATING: Status.RUNNING}
+"""RunPod has no word for these: what may still run is not called stopped."""
+
+
+def pod(pods: PodService, found: Pod, who: Caller, now: datetime) -> dict[str, Any]:
+    """A pod. Values of its variables are for its owner only."""
+    spec, own = found.spec, who.person == found.owner
+    runs = found.status is Status.RUNNING
+    size: dict[str, Any] = {"cpu": cpu_of(spec)}
+    if spec.gpu is not None:
+        size = {"gpu": {"id": spec.gpu.type, "count": spec.gpu.count}}
+    return {
+        "id": found.id,
+        "name": found.name,
+        "status": str(_STATUS.get(found.status, found.status)),
+        "actions": [word for action, word in _ACTIONS.items() if action in found.actions],
+        **container(spec),
+        "env": dict(spec.env) if own else dict.fromkeys(spec.env, ""),
+        "mounts": mounts(spec),
+        **size,
+        "cloud": "SECURE",
+        "dataCenterId": DATA_CENTER,
+        "cudaVersion": None,
+        "ssh": {"proxy": None, "direct": _ssh(pods, found) if runs else None},
+        "template": spec.template if spec.template != NO_TEMPLATE else None,
+        "cost": spec.price_per_hour or 0.0 if found.status.holds_compute else 0.0,
+        "locked": False,
+        "globalNetworking": {"enabled": False},
+        "runtime": _runtime(pods, found, now) if runs else None,
+        "createdAt": stamp(found.created_at),
+        "startedAt": stamp(found.started_at) if found.started_at is not None else None,
+        "podkeeper": _ours(pods, found),
+    }
+
+
+def container(spec: PodSpec) -> dict[str, Any]:
+    """What pods and templates have in common, but for `env` and `mounts`."""
+    return {
+        "image": spec.image,
+        "args": shlex.join(spec.args),
+        "disk": gigabytes(spec.container_disk) if spec.container_disk else DISK,
+        "ports": [str(port) for port in spec.ports],
+        "registry": None,
+    }
+
+
+def mounts(spec: PodSpec) -> dict[str, Any]:
+    """The one disk it has beside the container's, or none; never less than 10 GB in RunPod's words."""
+    if spec.network_volume is not None:
+        return {"network": [{"volumeId": spec.network_volume, "path": spec.volume_path}]}
+    if spec.volume is not None:
+        return {"persistent": {"size": max(10, gigabytes(spec.volume)), "path": spec.volume_path}}
+    return {}
+
+
+def cpu_of(spec: PodSpec) -> dict[str, Any]:
+    """In whole vCPUs and GB, two vCPUs at least; `podkeeper` has them as they are."""
+    return {"id": CPU_FLAVOR, "vcpuCount": max(2, math.ceil(spec.cpu)), "memory": gigabytes(spec.memory)}
+
+
+def _ours(pods: PodService, found: Pod) -> dict[str, Any]:
+    spec, ends = found.spec, pods.stops_at(found)
+    return {
+        "status": str(found.status),
+        "owner": found.owner_name,
+        "reason": found.reason,
+        "addresses": {url.port: url.url for url in pods.urls(found)},
+        "cpu": spec.cpu,
+        "memory": format_bytes(spec.memory),
+        "volume": format_bytes(spec.volume) if spec.volume is not None else None,
+        "idle": {
+            "timeout": format_duration(spec.idle.timeout) if spec.idle.timeout else None,
+            "action": str(spec.idle.action),
+            "lastActiveAt": stamp(found.last_active_at) if found.last_active_at is not None else None,
+            "stopsAt": stamp(ends) if ends is not None else None,
+        },
+    }
+
+
+def _ssh(pods: PodService, found: Pod) -> dict[str, Any] | None:
+    listen = found.listens.get(22)
+    address = next((url.url for url in pods.urls(found) if url.port == "22/tcp"), None)
+    if listen is None or address is None:
+        return None
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    command = f"ssh root@{host} -p {port}"
+    return {"host": host, "port": int(port), "username": "root", "command": command}
+
+
+def _runtime(pods: PodService, found: Pod, now: datetime) -> dict[str, Any]:
+    begun = found.ready_at or found.started_at or found.created_at
+    ports = [
+        {"private": port.number, "public": found.listens.get(port.number), "type": port.protocol, "ip": None}
+        for port in found.spec.ports
+    ]
+    return {"uptime": max(0, int((now - begun).total_seconds())), "ports": ports}
+
+
+def template(found: Template) -> dict[str, Any]:
+    """One of ours; they are files, so that nobody changes them from here."""
+    spec = found.spec
+    return {
+        "id": found.name,
+        "name": found.name,
+        **container(spec),
+        "env": dict.fromkeys(spec.generated, "") | dict(spec.env),
+        "mounts": mounts(spec.model_copy(update={"network_volume": None})),
+        "serverless": False,
+        "public": found.source == "built-in",
+        "category": "CPU" if spec.gpu is None else "NVIDIA",
+        "startSsh": False,
+        "startJupyter": False,
+        "allowedCudaVersions": [],
+    }
+
+
+def volume(found: Volume) -> dict[str, Any]:
+    """A network volume; RunPod's sizes begin at 10 GB, and one that was made without says so many."""
+    size = min(4096, max(10, gigabytes(found.size or 0)))
+    return {"id": found.id, "name": found.name, "size": size, "dataCenter": DATA_CENTER, "type": "STANDARD"}
+
+
+def gpu_types(devices: tuple[Gpu, ...]) -> list[dict[str, Any]]:
+    """Each kind that the engine has, and how many."""
+    kinds: dict[str, list[Gpu]] = {}
+    for device in devices:
+        kinds.setdefault(device.type, []).append(device)
+    return [
+        {
+            "id": kind,
+            "name": kind.removeprefix("NVIDIA ").removeprefix("GeForce "),
+            "pool": None,
+            "manufacturer": "NVIDIA" if "NVIDIA" in kind.upper() else "UNKNOWN",
+            "memory": gigabytes(min(device.memory for device in those)),
+            "secure": True,
+            "community": False,
+            "price": {"secure": 0.0, "community": 0.0},
+            "maxCount": {"secure": len(those), "community": 0},
+        }
+        for kind, those in sorted(kinds.items())
+    ]
+
+
+def cpu_types() -> list[dict[str, Any]]:
+    """The one flavour that we have."""
+    return [
+        {
+            "id": CPU_FLAVOR,
+            "name": "General Purpose",
+            "group": "Local",
+            "vcpu": {"min": 2, "max": 1024},
+            "ramGbPerVcpu": float(GB_PER_VCPU),
+            "price": {"securePerVcpu": 0.0, "serverlessPerVcpu": 0.0},
+        }
+    ]
+
+
+def data_centers() -> list[dict[str, Any]]:
+    """The one place that we have."""
+    return [
+        {
+            "id": DATA_CENTER,
+            "name": "This Podkeeper",
+            "region": "UNKNOWN",
+            "networkVolumeTypes": ["STANDARD"],
+            "compliance": [],
+            "globalNetwork": False,
+        }
+    ]
+
+
+def gigabytes(size: int) -> int:
+    """Bytes in whole GB, never less than one."""
+    return max(1, math.ceil(size / GB))
+
+
+def stamp(at: datetime) -> str:
+    """RFC 3339, in UTC, to the second."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
