@@ -25,10 +25,10 @@ from mcp_server.auth import HouseTokens
 from mcp_server.bridge import own_tools
 from mcp_server.server import guard
 from scripts.bench.figures import Row, Samples, Section, table
-from scripts.bench.serve import served
 from tests.helpers import free_port
 from tests.houses import FakeHouse, fake_house
 from tests.mcp_server.conftest import TOKEN, serving
+from tests.web import served
 
 ROOT = Path(__file__).parents[2]
 COUNTS = (1, 100, 1_000)

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from scripts.bench.apart import stay
-from scripts.bench.serve import served
+from tests.web import served
 
 
 async def _main(given: dict[str, Any]) -> None:

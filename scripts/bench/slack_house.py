@@ -17,7 +17,7 @@ from core.engines.fake import FakeEngine
 from core.gateway.fake import FakeGateway
 from core.settings import Settings
 from scripts.bench.apart import stay
-from scripts.bench.serve import served
+from tests.web import served
 
 
 async def _main(given: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The bench's web server: an empty application, served as the house serves its own."""
+"""An application of ours on a port, served as the house serves its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
