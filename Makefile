@@ -1,6 +1,6 @@
 # One command each; every one sets up what it needs first (scripts/setup.sh).
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint format bench test-image test-llama simulate conformance pictures lock
+.PHONY: help up test check lint format bench test-image test-llama simulate conformance test-api pictures lock
 SETUP := bash scripts/setup.sh
 
 help: ## print this
@@ -38,6 +38,10 @@ test-llama: ## a real llama server as a pod (some minutes, a 240 MB model)
 
 simulate: ## 100,000 pod-hours of people, tabs, outages and restarts through the real reaper
 	@exec $(SETUP) dev .venv/bin/python -m tests.simulator
+
+test-api: ## schemathesis at `/v2` for five minutes, on the fakes (a minute of it is in `make test`)
+	@bash scripts/venv.sh dev
+	@PODKEEPER_FUZZ_SECONDS=300 .venv/bin/pytest -s tests/api/test_fuzz.py
 
 conformance: ## the official MCP conformance suite against our server (npm, half a minute)
 	@bash scripts/venv.sh dev

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from api import page, problems
 from api.bearers import Bearers
-from api.contract import document
+from api.contract import document, query_failures
 from api.pods import PodPaths
 from api.problems import Invalid, NotOffered, problem
-from api.stock import StockPaths
+from api.stock import FIXED_REGISTRIES, FIXED_TEMPLATES, FIXED_VOLUME, StockPaths
 from core.errors import PodError
 from core.model import Caller
 from core.service import Services
@@ -36,13 +36,13 @@ class _Door:
 
     def app(self) -> Starlette:
         pods, stock = PodPaths(self._services), StockPaths(self._services)
-        paths: dict[str, dict[str, Handler]] = {
+        paths: dict[str, dict[str, Handler | str]] = {
             "/pods": {"GET": pods.pods, "POST": pods.create},
             "/pods/{id}": {"GET": pods.pod, "PATCH": pods.update, "DELETE": pods.delete},
             "/pods/{id}/action": {"POST": pods.action},
             "/pods/{id}/logs": {"GET": pods.logs},
-            "/templates": {"GET": stock.templates, "POST": stock.no_templates},
-            "/templates/{id}": {"GET": stock.template, "PATCH": stock.no_templates, "DELETE": stock.no_templates},
+            "/templates": {"GET": stock.templates, "POST": FIXED_TEMPLATES},
+            "/templates/{id}": {"GET": stock.template, "PATCH": FIXED_TEMPLATES, "DELETE": FIXED_TEMPLATES},
             "/catalog/templates": {"GET": stock.templates},
             "/catalog/gpus": {"GET": stock.gpus},
             "/catalog/gpus/{id}": {"GET": stock.gpu},
@@ -51,15 +51,15 @@ class _Door:
             "/catalog/datacenters": {"GET": stock.places},
             "/catalog/datacenters/{id}": {"GET": stock.place},
             "/network-volumes": {"GET": stock.volumes, "POST": stock.create_volume},
-            "/network-volumes/{id}": {"GET": stock.volume, "PATCH": stock.no_growth, "DELETE": stock.delete_volume},
-            "/registries": {"GET": stock.registries, "POST": stock.no_registries},
-            "/registries/{id}": {"GET": stock.registry, "DELETE": stock.no_registries},
+            "/network-volumes/{id}": {"GET": stock.volume, "PATCH": FIXED_VOLUME, "DELETE": stock.delete_volume},
+            "/registries": {"GET": stock.registries, "POST": FIXED_REGISTRIES},
+            "/registries/{id}": {"GET": stock.registry, "DELETE": FIXED_REGISTRIES},
         }
         return Starlette(
             routes=[
                 Route("/openapi.json", self._document),
                 Route("/docs", self._page),
-                *(Route(path, self._guarded(verbs), methods=VERBS) for path, verbs in paths.items()),
+                *(Route(path, self._guarded(path, verbs), methods=VERBS) for path, verbs in paths.items()),
                 Route("/{rest:path}", self._absent, methods=VERBS),
             ],
             exception_handlers={
@@ -71,17 +71,21 @@ class _Door:
             },
         )
 
-    def _guarded(self, verbs: Mapping[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, path: str, verbs: Mapping[str, Handler | str]) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             who = await self._bearers.caller(request)
             if who is None:
                 said = "Send a Podkeeper token as `Authorization: Bearer …`; /pod token in Slack makes one."
                 return problem(401, "Unauthorized", said, **{"WWW-Authenticate": "Bearer"})
             verb = "GET" if request.method == "HEAD" else request.method
-            if verb not in verbs:
-                allowed = ", ".join(verbs)
-                raise HTTPException(405, f"{verb} is not for this path; {allowed} is.", {"Allow": allowed})
-            return await verbs[verb](request, who)
+            handler = verbs.get(verb, f"{verb} is not for this path.")
+            if isinstance(handler, str):
+                allowed = ", ".join(one for one, known in verbs.items() if not isinstance(known, str))
+                raise HTTPException(405, handler, {"Allow": allowed})
+            wrong = query_failures(path, verb, request.query_params.multi_items())
+            if wrong:
+                raise Invalid(wrong)
+            return await handler(request, who)
 
         return handle
 

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -24,15 +24,74 @@ def published() -> dict[str, Any]:
     return json.loads(resources.files("api").joinpath("contract.json").read_text(encoding="utf-8"))
 
 
+_NOT_OFFERED = {
+    "/v2/templates": ("post",),
+    "/v2/templates/{id}": ("patch", "delete"),
+    "/v2/network-volumes/{id}": ("patch",),
+    "/v2/registries": ("post",),
+    "/v2/registries/{id}": ("delete",),
+}
+"""What those paths answer with 501."""
+
+
 def document(url: str) -> dict[str, Any]:
-    """The same as our own description of ourselves; `url` is where `/v2` is found."""
+    """The same, without what is not offered, as our own description of ourselves; `url` is where `/v2` is found."""
     text = (
         "Pods of this Podkeeper, in the words of RunPod's REST API v2. What RunPod offers beside this answers 501. "
         "Pods carry one more field, `podkeeper`: status and sizes as they are, owner, addresses, and when silence ends "
         "it."
     )
     info = {"title": "Podkeeper", "version": published()["info"]["version"], "description": text}
-    return published() | {"info": info, "servers": [{"url": url}]}
+    paths = {
+        path: {verb: said for verb, said in verbs.items() if verb not in _NOT_OFFERED.get(path, ())}
+        for path, verbs in published()["paths"].items()
+    }
+    return published() | {"info": info, "servers": [{"url": url}], "paths": paths}
+
+
+def query_failures(path: str, verb: str, query: Iterable[tuple[str, str]]) -> list[str]:
+    """As `failures`, of the query of a request to this path; parameters that it does not know are let through."""
+    known = _parameters(path, verb)
+    found: list[str] = []
+    for name, text in query:
+        if name in known:
+            read, validator = known[name]
+            found += [f"query {name}: {shorten(error.message, 200)}" for error in validator.iter_errors(read(text))]
+    return found[:_MOST]
+
+
+@cache
+def _parameters(path: str, verb: str) -> dict[str, tuple[Callable[[str], Any], Draft202012Validator]]:
+    """Name -> how its text is read, and what it may be."""
+    verbs = published()["paths"].get(f"/v2{path}", {})
+    found: dict[str, tuple[Callable[[str], Any], Draft202012Validator]] = {}
+    for given in [*verbs.get("parameters", []), *verbs.get(verb.lower(), {}).get("parameters", [])]:
+        said = _resolved(given)
+        if said["in"] == "query":
+            schema = said["schema"] | {"components": published()["components"]}
+            found[said["name"]] = (_reader(said["schema"]), Draft202012Validator(schema))
+    return found
+
+
+def _resolved(given: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in given:
+        return given
+    found: Any = published()
+    for part in given["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def _reader(schema: dict[str, Any]) -> Callable[[str], Any]:
+    match schema.get("type"):
+        case "integer":
+            return lambda text: int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else text
+        case "boolean":
+            return lambda text: {"true": True, "false": False}.get(text, text)
+        case "array":
+            return lambda text: text.split(",")
+        case _:
+            return str
 
 
 @cache

@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import bodies, logs, shown
-from api.problems import Invalid, NotOffered
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.model import Caller, Pod, Role, Status
 from core.service import Services
 
@@ -77,7 +76,7 @@ class PodPaths:
         if different == ["ports"]:
             return JSONResponse(self._shown(who, await self._ports(who, pod, body["ports"])))
         if different:
-            raise NotOffered(
+            raise InvalidInput(
                 f"{', '.join(different)}: Podkeeper changes only the ports of a pod that is there. Create another pod "
                 "with what you want, and delete this one."
             )
@@ -113,14 +112,10 @@ class PodPaths:
         """Server-Sent Events."""
         pod = await self._pod(request, who)
         query, last = request.query_params, request.headers.get("Last-Event-ID")
-        source = query.get("source", "container")
-        if source not in ("container", "system"):
-            raise Invalid([f"query source: {source[:20]!r} is neither container nor system"])
-        tail = query.get("tail", "100")
-        if not (tail.isascii() and tail.isdigit() and len(tail) < 6 and int(tail) <= logs.WINDOW):
-            raise Invalid([f"query tail: {tail[:20]!r} is no number of 0 to {logs.WINDOW}"])
-        lines = logs.WINDOW if "since" in query else int(tail)
-        stream = logs.events(self._services, who, pod.id, lines, last) if source == "container" else logs.silence()
+        lines = logs.WINDOW if "since" in query else int(query.get("tail", "100"))
+        stream = (
+            logs.events(self._services, who, pod.id, lines, last) if query.get("source") != "system" else logs.silence()
+        )
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 

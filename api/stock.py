@@ -6,10 +6,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import bodies, shown
-from api.problems import NotOffered
 from core.errors import NotFound
 from core.model import Caller
 from core.service import Services
+
+FIXED_TEMPLATES = "Templates are files here (PODKEEPER_TEMPLATES_DIR), which only whoever runs this Podkeeper changes."
+FIXED_VOLUME = "A network volume keeps its name and size here: no engine of ours enforces a size yet."
+FIXED_REGISTRIES = (
+    "Credentials belong to the image's host here, which this request cannot say. Whoever runs this Podkeeper adds one "
+    "with `podkeeper registry add HOST`; pods then use it by themselves."
+)
+"""Why what the contract has is not allowed."""
 
 
 class StockPaths:
@@ -28,12 +35,6 @@ class StockPaths:
     async def template(self, request: Request, _: Caller) -> Response:
         """One template."""
         return JSONResponse(shown.template(self._services.templates.get(request.path_params["id"])))
-
-    async def no_templates(self, _: Request, who: Caller) -> Response:
-        """501."""
-        raise NotOffered(
-            "Templates are files here (PODKEEPER_TEMPLATES_DIR), which only whoever runs this Podkeeper changes."
-        )
 
     async def gpus(self, _: Request, who: Caller) -> Response:
         """Each kind of device that the engine has."""
@@ -75,10 +76,6 @@ class StockPaths:
         """One network volume."""
         return _one(request, [shown.volume(volume) for volume in await self._services.volumes.list(who)], "volume")
 
-    async def no_growth(self, _: Request, who: Caller) -> Response:
-        """501."""
-        raise NotOffered("A network volume keeps its name and size here: no engine of ours enforces a size yet.")
-
     async def delete_volume(self, request: Request, who: Caller) -> Response:
         """204; 409 while a pod has it."""
         wanted = request.path_params["id"]
@@ -97,13 +94,6 @@ class StockPaths:
 
     async def _registries(self) -> list[dict[str, Any]]:
         return [{"id": known.host, "name": known.host} for known in await self._services.registries.list()]
-
-    async def no_registries(self, _: Request, who: Caller) -> Response:
-        """501."""
-        raise NotOffered(
-            "Credentials belong to the image's host here, which this request cannot say. Whoever runs this Podkeeper "
-            "adds one with `podkeeper registry add HOST`; pods then use it by themselves."
-        )
 
 
 def _one(request: Request, known: list[dict[str, Any]], what: str) -> Response:

@@ -25,6 +25,7 @@ async def banner(house: House, settings: Settings, faces: Faces) -> str:
         "",
         f"  pods are reached at  {scheme}://POD-PORT.{settings.proxy_domain}{port}",
         f"  MCP                  {url}/mcp",
+        f"  RunPod's API         {url}/v2/docs",
         *(f"  {line}" for line in await house.describe()),
         "",
         "Start a first pod, in a second terminal:",

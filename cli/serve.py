@@ -36,7 +36,7 @@ class Faces:
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 *(self.slack.routes if self.slack is not None else []),
-                Mount("/v2", app=api.face(house.services, token)),
+                api.face(house.services, token),
                 Mount("/", app=self._mcp.app),
             ]
         )

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 import api
 from core.engines.fake import FakeEngine
@@ -105,7 +104,7 @@ async def home(tmp_path: Path) -> AsyncIterator[FakeHouse]:
 @pytest.fixture
 async def http(home: FakeHouse) -> AsyncIterator[httpx.AsyncClient]:
     """To the door of `home`, where the service mounts it."""
-    app = Starlette(routes=[Mount("/v2", api.face(home.house.services, TOKEN))])
+    app = Starlette(routes=[api.face(home.house.services, TOKEN)])
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://pods.test") as client:
         yield client

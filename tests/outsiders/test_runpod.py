@@ -1,57 +1,21 @@
-"""RunPod's own MCP server, unmodified, with its base URL at us: the whole life of a pod by its tools."""
+"""RunPod's own MCP server speaks to our API: the whole life of a pod by its tools."""
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from mcp import Client, StdioServerParameters
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 import api
 from core.model import Status
 from tests.helpers import free_port
 from tests.houses import FakeHouse
-from tests.outsiders.package import NODE
+from tests.outsiders.runpod import runpod
 from tests.web import served
 
-PROGRAM = "node_modules/@runpod/mcp-server/dist/stdio.mjs"
 TOKEN = "pk_local_token"
 
 
-class Runpod:
-    """Its tools. What they answer is one text that holds JSON."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def call(self, tool: str, **arguments: Any) -> Any:
-        """What it found."""
-        result = await self._client.call_tool(tool, arguments)
-        said = "\n".join(block.text for block in result.content if block.type == "text")
-        assert not result.is_error, said
-        return json.loads(said)
-
-    async def refused(self, tool: str, **arguments: Any) -> str:
-        """What it says when we refuse."""
-        result = await self._client.call_tool(tool, arguments)
-        assert result.is_error
-        return "\n".join(block.text for block in result.content if block.type == "text")
-
-
-@asynccontextmanager
-async def runpod(folder: Path, url: str, token: str, home: Path) -> AsyncIterator[Runpod]:
-    """The program, started as its documentation says."""
-    env = {"RUNPOD_API_BASE_URL": url, "RUNPOD_API_KEY": token, "HOME": str(home)}
-    program = StdioServerParameters(command=str(NODE), args=[str(folder / PROGRAM)], env=env)
-    async with Client(program, mode="legacy") as client:
-        yield Runpod(client)
-
-
 async def test_the_life_of_a_pod(outsiders: Path, home: FakeHouse, tmp_path: Path) -> None:
-    app = Starlette(routes=[Mount("/v2", api.face(home.house.services, TOKEN))])
+    app = Starlette(routes=[api.face(home.house.services, TOKEN)])
     async with served(app, free_port()) as url, runpod(outsiders, url, TOKEN, tmp_path) as program:
         assert "hello" in [one["id"] for one in (await program.call("list-templates"))["templates"]]
         made = await program.call(
@@ -77,6 +41,6 @@ async def test_the_life_of_a_pod(outsiders: Path, home: FakeHouse, tmp_path: Pat
 
 
 async def test_a_key_of_nobody_is_told(outsiders: Path, home: FakeHouse, tmp_path: Path) -> None:
-    app = Starlette(routes=[Mount("/v2", api.face(home.house.services, TOKEN))])
+    app = Starlette(routes=[api.face(home.house.services, TOKEN)])
     async with served(app, free_port()) as url, runpod(outsiders, url, "wrong", tmp_path) as program:
         assert "Podkeeper token" in await program.refused("list-pods")
