@@ -3,17 +3,20 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import bodies, logs, shown
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound, PodError
 from core.model import Caller, Pod, Role, Status
 from core.service import Services
 
 FACE = "api"
+KEPT = timedelta(days=1)
+"""How long an Idempotency-Key is known."""
 
 
 class PodPaths:
@@ -35,12 +38,13 @@ class PodPaths:
         if made is None:
             try:
                 made = await self._start(who, body)
-            except BaseException:
+            except PodError:
+                # Refused before anything was made. After any other end nobody knows, and the key stays used.
                 if key is not None:
                     await self._services.pods.may_repeat(f"{FACE}:{key}")
                 raise
             if key is not None:
-                await self._services.notes.put(FACE, key, made.id)
+                await self._remember(key, made)
         return JSONResponse(self._shown(who, made), 201)
 
     async def _start(self, who: Caller, body: Mapping[str, Any]) -> Pod:
@@ -59,7 +63,15 @@ class PodPaths:
         made = (await self._services.notes.all(FACE, key)).get(key)
         if made is None:
             raise Conflict("A create with this Idempotency-Key is under way. Ask for the list of pods in a moment.")
-        return await self._services.pods.get(who, made)
+        return await self._services.pods.get(who, made.partition(" ")[0])
+
+    async def _remember(self, key: str, made: Pod) -> None:
+        """For a day, as keys are."""
+        notes, now = self._services.notes, self._services.now()
+        await notes.put(FACE, key, f"{made.id} {now.isoformat()}")
+        for older, text in (await notes.all(FACE)).items():
+            if now - datetime.fromisoformat(text.partition(" ")[2]) > KEPT:
+                await notes.drop(FACE, older)
 
     async def pod(self, request: Request, who: Caller) -> Response:
         """One pod."""

@@ -115,6 +115,17 @@ async def test_a_create_that_comes_twice_with_its_key_makes_one_pod(door: Door, 
     assert len(await home.pods.list(await home.local())) == 2
 
 
+async def test_a_key_is_known_for_a_day(door: Door, home: FakeHouse) -> None:
+    body = {"name": "once", "templateId": "hello", "cpu": CPU}
+    made: list[str] = []
+    for key, hours in (("k1", 0), ("k1", 23), ("k2", 3), ("k1", 0)):
+        home.clock.forward(hours=hours)
+        made.append((await door.ask("POST", "/pods", body, **{"Idempotency-Key": key})).json()["id"])
+    assert made[0] == made[1]
+    assert len({*made}) == 3, "k1 means another pod after a day"
+    assert len(await home.house.services.notes.all("api")) == 2
+
+
 async def test_a_key_of_a_create_that_failed_may_be_used_again(door: Door) -> None:
     wrong = {"name": "once", "templateId": "no-such", "cpu": CPU}
     await door.refused(404, "POST", "/pods", wrong, **{"Idempotency-Key": "k1"})
