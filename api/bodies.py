@@ -40,9 +40,19 @@ async def read(request: Request) -> object:
         if len(body) > MOST:
             raise HTTPException(413, f"The body is longer than {MOST // 1024} kB.")
     try:
-        return json.loads(body)
+        return json.loads(body, parse_float=_number, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Invalid(["$: this is no JSON"]) from None
+
+
+def _number(text: str) -> float | int:
+    """`4.0` is an integer in JSON schemas, and one for us."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
 
 
 def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:

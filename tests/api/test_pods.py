@@ -202,6 +202,17 @@ async def test_what_cannot_be_done_is_told_and_makes_nothing(
     assert await home.pods.list(await home.local(), ended=True) == ()
 
 
+async def test_an_integer_may_be_written_with_a_point(door: Door, home: FakeHouse) -> None:
+    made = await door.made(cpu={"id": "cpu", "vcpuCount": 4.0}, disk=30.0)
+    assert (made["cpu"]["vcpuCount"], made["disk"]) == (4, 30)
+    said = await door.refused(400, "POST", "/pods", {"name": "x", "image": "y", "cpu": CPU | {"vcpuCount": 69.0}})
+    assert "power of two" in said["detail"]
+    for number in (b"NaN", b"Infinity", b"1e999", b"9" * 5_000):
+        body = b'{"name": "x", "image": "y", "cpu": {"id": "cpu", "vcpuCount": ' + number + b"}}"
+        answer = await door.ask("POST", "/pods", body)
+        assert answer.status_code in (400, 422), answer.text
+
+
 async def test_bodies_that_are_no_json_or_endless_are_refused(door: Door) -> None:
     assert "no JSON" in (await door.refused(422, "POST", "/pods", b"{"))["errors"][0]
     assert "no JSON" in (await door.refused(422, "POST", "/pods", b"[" * 100_000))["errors"][0]
