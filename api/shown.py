@@ -56,7 +56,7 @@ def pod(pods: PodService, found: Pod, who: Caller, now: datetime) -> dict[str, A
         "cost": spec.price_per_hour or 0.0 if found.status.holds_compute else 0.0,
         "locked": False,
         "globalNetworking": {"enabled": False},
-        "runtime": _runtime(pods, found, now) if runs else None,
+        "runtime": _runtime(found, now) if runs else None,
         "createdAt": stamp(found.created_at),
         "startedAt": stamp(found.started_at) if found.started_at is not None else None,
         "podkeeper": _ours(pods, found),
@@ -117,7 +117,7 @@ def _ssh(pods: PodService, found: Pod) -> dict[str, Any] | None:
     return {"host": host, "port": int(port), "username": "root", "command": command}
 
 
-def _runtime(pods: PodService, found: Pod, now: datetime) -> dict[str, Any]:
+def _runtime(found: Pod, now: datetime) -> dict[str, Any]:
     begun = found.ready_at or found.started_at or found.created_at
     ports = [
         {"private": port.number, "public": found.listens.get(port.number), "type": port.protocol, "ip": None}

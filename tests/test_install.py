@@ -94,3 +94,11 @@ def test_a_python_that_is_too_old_is_said_so(tmp_path: Path):
     assert done.returncode == 1
     assert "Podkeeper needs Python 3.11 or newer, and finds Python 3.9.2 here" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_image_is_made_of_every_package():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    packages = build["targets"]["wheel"]["packages"]
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = (ROOT / "Dockerfile").read_text()
+    assert [name for name in packages if f"!{name}" not in let_in or f"COPY {name} /src/{name}\n" not in copied] == []
