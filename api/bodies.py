@@ -106,7 +106,10 @@ def _container(body: Mapping[str, Any]) -> dict[str, Any]:
         said["ports"] = body["ports"]
     if "disk" in body:
         said["container_disk"] = f"{body['disk']}g"
-    env: dict[str, Any] = dict(body.get("env") or {})
+    # Every pod has these from the Podkeeper that runs it; a program that is itself one sends its own.
+    env: dict[str, Any] = {
+        name: value for name, value in (body.get("env") or {}).items() if not name.startswith("PODKEEPER_")
+    }
     if body.get("startJupyter"):
         env.setdefault("JUPYTER_PASSWORD", {"generate": "token"})
     if env:

@@ -140,7 +140,7 @@ class PodPaths:
         return found
 
     def _shown(self, who: Caller, pod: Pod) -> dict[str, Any]:
-        return shown.pod(self._services.pods, pod, who, self._services.now())
+        return shown.pod(self._services, pod, who)
 
 
 def _key(request: Request, who: Caller) -> str | None:

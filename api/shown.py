@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.model import Action, Caller, Gpu, Pod, PodSpec, Status, Template, Volume
-from core.service import PodService
+from core.service import PodService, Services, Usage
 from core.templates.catalog import NO_TEMPLATE
 from core.units import format_bytes, format_duration
 
@@ -32,9 +32,9 @@ _STATUS: Mapping[Status, Status] = {Status.STOPPING: Status.RUNNING, Status.TERM
 """RunPod has no word for these: what may still run is not called stopped."""
 
 
-def pod(pods: PodService, found: Pod, who: Caller, now: datetime) -> dict[str, Any]:
+def pod(services: Services, found: Pod, who: Caller) -> dict[str, Any]:
     """A pod. Values of its variables are for its owner only."""
-    spec, own = found.spec, who.person == found.owner
+    spec, own, pods = found.spec, who.person == found.owner, services.pods
     runs = found.status is Status.RUNNING
     size: dict[str, Any] = {"cpu": cpu_of(spec)}
     if spec.gpu is not None:
@@ -56,7 +56,7 @@ def pod(pods: PodService, found: Pod, who: Caller, now: datetime) -> dict[str, A
         "cost": spec.price_per_hour or 0.0 if found.status.holds_compute else 0.0,
         "locked": False,
         "globalNetworking": {"enabled": False},
-        "runtime": _runtime(found, now) if runs else None,
+        "runtime": _runtime(found, services.now(), services.shares.latest(found)) if runs else None,
         "createdAt": stamp(found.created_at),
         "startedAt": stamp(found.started_at) if found.started_at is not None else None,
         "podkeeper": _ours(pods, found),
@@ -117,13 +117,22 @@ def _ssh(pods: PodService, found: Pod) -> dict[str, Any] | None:
     return {"host": host, "port": int(port), "username": "root", "command": command}
 
 
-def _runtime(found: Pod, now: datetime) -> dict[str, Any]:
+def _runtime(found: Pod, now: datetime, usage: Usage) -> dict[str, Any]:
     begun = found.ready_at or found.started_at or found.created_at
     ports = [
         {"private": port.number, "public": found.listens.get(port.number), "type": port.protocol, "ip": None}
         for port in found.spec.ports
     ]
-    return {"uptime": max(0, int((now - begun).total_seconds())), "ports": ports}
+    shares = {"cpu": usage.cpu, "memory": usage.memory}
+    told: dict[str, Any] = {what: {"util": _percent(share)} for what, share in shares.items() if share is not None}
+    if usage.gpu is not None and found.spec.gpu is not None:
+        told["gpus"] = [{"util": _percent(usage.gpu)}] * found.spec.gpu.count
+    return {"uptime": max(0, int((now - begun).total_seconds())), "ports": ports, **told}
+
+
+def _percent(share: float) -> int:
+    """Rounded up: what works a little is not at rest."""
+    return math.ceil(share * 100)
 
 
 def template(found: Template) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.engines.base import Engine
 from core.engines.docker import DockerEngine
+from core.engines.runpod import Account, RunPodEngine
 from core.errors import AlreadyRunning, PodError, Unavailable
 from core.gateway.base import Gateway
 from core.gateway.envoy import EnvoyGateway
@@ -33,6 +34,7 @@ from core.service import (
     Ports,
     Registries,
     Services,
+    Shares,
     Tokens,
     Volumes,
     Waking,
@@ -46,7 +48,6 @@ from core.witness import Witness
 
 log = logging.getLogger("podkeeper")
 
-_ENGINES = {"docker": DockerEngine}
 EVENTS_KEPT = timedelta(days=90)
 
 
@@ -118,7 +119,20 @@ class House:
 
 def named_engine(settings: Settings) -> Engine:
     """The engine that `PODKEEPER_ENGINE` names."""
-    return _ENGINES[settings.engine]()
+    if settings.engine == "docker" or settings.runpod_api_key is None:
+        return DockerEngine()
+    return RunPodEngine(runpod_account(settings, settings.runpod_api_key.get_secret_value()))
+
+
+def runpod_account(settings: Settings, key: str) -> Account:
+    """The RunPod account of these settings."""
+    return Account(
+        key=key,
+        base_url=settings.runpod_api_base_url,
+        proxy=settings.runpod_proxy_url,
+        data_centers=settings.runpod_data_centers,
+        cloud=settings.runpod_cloud,
+    )
 
 
 def envoy_gateway(settings: Settings) -> Gateway:
@@ -130,6 +144,7 @@ def envoy_gateway(settings: Settings) -> Gateway:
         public=settings.public_proxy,
         binary=settings.envoy,
         tls=(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None,
+        ca=settings.upstream_ca,
     )
 
 
@@ -221,6 +236,7 @@ async def running(
         await gateway.open([route for pod in rows for route in routes_of(pod)])
         stack.push_async_callback(gateway.close)
         stack.push_async_callback(house.launcher.close)
+        stack.push_async_callback(house.services.shares.close)
         await house.reconciler.tick(now(), alone=True)
         stack.push_async_callback(_last_look, house, now, uptime)
         watcher = asyncio.create_task(_watch(engine, house.reconciler), name="engine changes")
@@ -238,7 +254,7 @@ def _compose(
     terms = Terms(
         patience=patience,
         drain=settings.drain,
-        tcp_ports=settings.tcp_ports,
+        tcp_ports=() if engine.features.direct_tcp else settings.tcp_ports,
         keepalive_port=settings.keepalive_port,
     )
     launcher = Launcher(store, engine, gateway, board, now, terms)
@@ -252,6 +268,7 @@ def _compose(
         costs=Costs(store, now),
         confirmations=Confirmations(store, now),
         ports=Ports(store, engine, gateway, launcher, pods, board, terms, now),
+        shares=Shares(engine, witness),
         waking=Waking(store, engine, pods, board, now),
         volumes=volumes,
         registries=Registries(store, now),

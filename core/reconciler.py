@@ -23,6 +23,8 @@ class Mended(Frozen):
     """Containers of pods that hold no compute: being removed."""
     orphans: tuple[str, ...] = ()
     """Containers of ours that no row claims: halted, and told."""
+    moved: tuple[str, ...] = ()
+    """Running rows whose container the engine has put elsewhere: their addresses lead there now."""
 
 
 class Reconciler:
@@ -47,17 +49,26 @@ class Reconciler:
         orphans: list[str] = []
         for instance in instances:
             pod = rows.get(instance.pod_id) or await self._store.pod(instance.pod_id)
-            if pod is None:
+            if pod is None or instance.double:
                 if instance.running and await self._orphan(instance, now):
                     orphans.append(instance.pod_id)
+            elif instance.resting and pod.status is not Status.TERMINATED:
+                continue
             elif not pod.status.holds_compute and not self._launcher.carrying(pod.id):
                 log.warning("pod %s (%s) is %s, but something of it is left: removing it", pod.id, pod.name, pod.status)
                 self._launcher.clear(pod)
                 leftovers.append(pod.id)
-        alive = {instance.pod_id for instance in instances if instance.running}
+        alive = {instance.pod_id: instance for instance in instances if instance.running and not instance.double}
         running = [pod for pod in rows.values() if pod.status is Status.RUNNING and pod.id not in alive]
         ended = [pod.id for pod in running if await self._look(pod)]
-        return Mended(taken_up=taken_up, ended=tuple(ended), leftovers=tuple(leftovers), orphans=tuple(orphans))
+        moved = [pod.id for pod in rows.values() if await self._moved(pod, alive.get(pod.id), now)]
+        return Mended(
+            taken_up=taken_up,
+            ended=tuple(ended),
+            leftovers=tuple(leftovers),
+            orphans=tuple(orphans),
+            moved=tuple(moved),
+        )
 
     async def look(self, pod_id: str) -> bool:
         """Look at one pod now, because the engine told that it ended; True when it did."""
@@ -74,6 +85,31 @@ class Reconciler:
         if not still or (instance is not None and instance.running) or self._launcher.carrying(pod.id):
             return False
         self._launcher.collapse(pod, instance)
+        return True
+
+    async def _moved(self, pod: Pod, instance: Instance | None, now: datetime) -> bool:
+        """Follow a running pod to where the engine has put it: its id and its addresses stay."""
+        if instance is None or instance.ref == pod.ref or pod.status is not Status.RUNNING:
+            return False
+        try:
+            instance = await self._engine.inspect(pod)
+        except PodError:
+            return False
+        if instance is None or not instance.running or instance.ref == pod.ref or self._launcher.carrying(pod.id):
+            return False
+        reason = f"The engine has put it elsewhere ({instance.ref}); its address is the same."
+        draft = Draft(kind="pod.moved", actor="reconciler", via="reconciler", data={"reason": reason})
+        changes = {"ref": instance.ref, "upstreams": dict(instance.upstreams)}
+        current = await self._store.amend(
+            pod.id, pod.run, {Status.RUNNING}, told=(draft, now), same={"ref": pod.ref}, **changes
+        )
+        if current is None:
+            return False
+        log.warning("pod %s (%s): %s", pod.id, pod.name, reason)
+        try:
+            await self._launcher.reroute(current)
+        except PodError as error:
+            log.warning("pod %s: its addresses do not lead there yet: %s", pod.id, error)
         return True
 
     async def _take_up(self, now: datetime, alone: bool) -> tuple[str, ...]:

@@ -83,8 +83,33 @@ def _word(value: str) -> str:
     return value
 
 
+def _safe_url(value: str) -> str:
+    """An origin that a key may be sent to."""
+    try:
+        parts = urlsplit(value)
+        local = is_loopback(value) or (parts.hostname or "").endswith(".localhost")
+        known = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc and parts.path in ("", "/")
+    except ValueError:
+        known, parts, local = False, urlsplit(""), False
+    if (
+        not known
+        or parts.query
+        or parts.fragment
+        or not (parts.scheme == "https" or (parts.scheme == "http" and local))
+    ):
+        raise ValueError(
+            "write an address such as https://api.runpod.io, without a path (http:// on this machine only)"
+        )
+    return value.rstrip("/")
+
+
+def _list(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 PortRange = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)]
 Endpoint = Annotated[tuple[str, int], NoDecode, BeforeValidator(_endpoint)]
 Word = Annotated[str, AfterValidator(_word)]
@@ -98,7 +123,19 @@ class Settings(BaseSettings):
         env_prefix="PODKEEPER_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
     )
 
-    engine: Literal["docker"] = "docker"
+    engine: Literal["docker", "runpod"] = "docker"
+    runpod_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("RUNPOD_API_KEY"))
+    runpod_api_base_url: Annotated[str, AfterValidator(_safe_url)] = Field(
+        default="https://api.runpod.io", validation_alias=AliasChoices("RUNPOD_API_BASE_URL")
+    )
+    runpod_proxy_url: Annotated[str, AfterValidator(_safe_url)] = Field(
+        default="https://proxy.runpod.net", validation_alias=AliasChoices("RUNPOD_PROXY_URL")
+    )
+    runpod_data_centers: Words = Field(default=(), validation_alias=AliasChoices("RUNPOD_DATA_CENTERS"))
+    runpod_cloud: Literal["SECURE", "COMMUNITY"] = Field(
+        default="SECURE", validation_alias=AliasChoices("RUNPOD_CLOUD")
+    )
+    upstream_ca: Path | None = None
     data_dir: Path = Field(default_factory=lambda: user_data_path("podkeeper"))
     database_url: SecretStr | None = None
     listen: Endpoint = ("127.0.0.1", 8700)
@@ -151,6 +188,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"PODKEEPER_TCP_PORTS must not hold {port}, which is the port of {name}")
         if not self.mcp_idle_timeout:
             raise ValueError("PODKEEPER_MCP_IDLE_TIMEOUT must be longer than 0, for example 30m")
+        if self.engine == "runpod" and self.runpod_api_key is None:
+            raise ValueError("PODKEEPER_ENGINE=runpod needs RUNPOD_API_KEY: a key that may read and write pods")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("PODKEEPER_TLS_CERT and PODKEEPER_TLS_KEY belong together: set both, or neither")
         login = {"ISSUER": self.login_issuer, "AUDIENCE": self.login_audience, "JWKS": self.login_jwks}

@@ -34,6 +34,10 @@ class Witness:
         self._missing: dict[str, datetime] = {}
         self._shares: dict[str, Usage] = {}
 
+    def share(self, pod_id: str) -> Usage:
+        """What the last tick heard from the engine; nothing but None of a pod whose rule does not ask."""
+        return self._shares.get(pod_id, Usage())
+
     async def tick(self, pods: Iterable[Pod], now: datetime) -> Look:
         """The look of a tick, at all pods: the engine's shares are those since the tick before."""
         pods = tuple(pods)
@@ -70,7 +74,7 @@ class Witness:
     def _weigh(self, pod: Pod, now: datetime) -> tuple[UsageEvidence, ...]:
         share = self._shares.get(pod.id, Usage())
         since = {what: at for what in ("cpu", "memory", "gpu") if (at := self._missing.get(f"{pod.id} {what}"))}
-        return weigh(pod.spec.idle, dict(share), since, now, gpus=bool(pod.gpus))
+        return weigh(pod.spec.idle, dict(share), since, now, gpus=pod.spec.gpu is not None)
 
     async def _traffic(self) -> Traffic | None:
         try:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from core.model import Credential, Frozen, Gpu, Pod, Stage, Upstream, Volume, Wake
+from core.model import Credential, Frozen, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 
 class Features(Frozen):
@@ -21,6 +21,18 @@ class Features(Frozen):
     """`upstream` answers, so that the ports of a running pod can be changed."""
     wake: Wake
     """What a visit to a sleeping pod's address does, unless the pod's spec says otherwise."""
+    devices: bool = True
+    """It has GPU devices of its own (`gpus`), which are claimed by UUID; otherwise it finds some for each start."""
+    keeps_pods: bool = False
+    """A stopped pod stays there under its reference, and its next run begins in it: nothing is removed before that."""
+    tells_stoppable: bool = False
+    """It says itself whether a pod with a network volume can be stopped (`Step.stoppable`)."""
+    direct_tcp: bool = False
+    """People reach TCP ports at the engine's own addresses, past the gateway, which does not count them."""
+    poll: float = 0.25
+    """Seconds between two looks at a pod that is not ready yet."""
+    remark: str | None = None
+    """What its limits mean for a pod with web addresses; a sentence, told at each start."""
 
 
 class Order(Frozen):
@@ -45,6 +57,12 @@ class Step(Frozen):
     fraction: float | None = None
     ref: str | None = None
     upstreams: Mapping[int, Upstream] | None = None
+    price_per_hour: float | None = None
+    """US dollars that the engine charges from now on, where it says so."""
+    gpu: str | None = None
+    """The kind that it got, of those that were asked for."""
+    stoppable: bool | None = None
+    """Whether the engine lets it be stopped and begun again, where it says so."""
 
 
 class Instance(Frozen):
@@ -52,11 +70,18 @@ class Instance(Frozen):
 
     pod_id: str
     run: int
+    """0 where the engine's `list` cannot tell."""
     ref: str
     running: bool
     exit_code: int | None = None
     out_of_memory: bool = False
     upstreams: Mapping[int, Upstream] = Field(default_factory=dict[int, Upstream])
+    resting: bool = False
+    """It is kept for the next run and uses no compute: nothing is left over."""
+    double: bool = False
+    """There is another one of the same pod, which is the pod's own; this one should not be."""
+    words: str | None = None
+    """What became of it, in the engine's own words; in place of what the exit code says."""
 
 
 class Usage(Frozen):
@@ -101,7 +126,15 @@ class Engine(ABC):
 
     @abstractmethod
     async def gpus(self) -> tuple[Gpu, ...]:
-        """The devices there are, free or not."""
+        """The devices there are, free or not; none where `Features.devices` says so."""
+
+    @abstractmethod
+    async def fit(self, spec: PodSpec) -> PodSpec:
+        """The spec as this engine would run it: with the kind of GPU by its whole name, and the price, where it knows.
+
+        What it can never run is refused here, before anything is made or charged: InvalidInput says which limit, and
+        NoCapacity what there is instead. What has been fitted fits unchanged.
+        """
 
     @abstractmethod
     def addresses(self) -> Iterable[str] | None:
@@ -128,6 +161,10 @@ class Engine(ABC):
 
         `grace` is how many seconds it may take to end by itself. Returns once the engine says that it is gone.
         """
+
+    async def abandon(self, pod: Pod) -> None:
+        """As `stop`, after a start that failed: what only this start has made may go altogether."""
+        await self.stop(pod, grace=1)
 
     @abstractmethod
     async def terminate(self, pod: Pod) -> None:

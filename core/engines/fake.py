@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
+from core.engines.devices import devices
 from core.errors import Conflict, PodFailed, Unavailable
-from core.model import Gpu, Pod, Stage, Upstream, Volume, Wake
+from core.model import Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 
 class Script(StrEnum):
@@ -123,6 +124,13 @@ class FakeEngine(Engine):
         """See the seam."""
         self._answer()
         return self._gpus
+
+    async def fit(self, spec: PodSpec) -> PodSpec:
+        """See the seam."""
+        self._answer()
+        if spec.gpu is not None:
+            devices(spec.gpu, self._gpus)
+        return spec
 
     def addresses(self) -> Iterable[str] | None:
         """See the seam."""

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import certifi
 from starlette.types import ASGIApp
 from typing_extensions import override
 
@@ -38,6 +39,7 @@ class EnvoyGateway(Gateway):
 
     `directory`: its sockets, state and log, for this gateway alone. `public`: scheme and `:port` (or nothing) that
     people see. `binary`: another Envoy than the package's. `tls`: the files of certificate and key, PEM.
+    `ca`: the file of the authorities that may vouch for pods spoken to by TLS; None: those that browsers trust.
     """
 
     patience: ClassVar[float] = 10.0
@@ -54,7 +56,9 @@ class EnvoyGateway(Gateway):
         *,
         binary: Path | None = None,
         tls: tuple[Path, Path] | None = None,
+        ca: Path | None = None,
     ) -> None:
+        trusted = (ca or Path(certifi.where())).absolute()
         self._directory = directory.absolute()
         self._listen = listen
         self._domain = domain
@@ -63,11 +67,16 @@ class EnvoyGateway(Gateway):
         self._plane = DataPlane(self._directory, listen, binary, self._admin, tls=tls is not None)
         self._control = ControlPlane(self._directory / ADS_SOCKET)
         self._table = RouteTable(
-            self._control, domain, listen[0], https=public[0] == "https", limit=self.connections_per_port
+            self._control,
+            domain,
+            listen[0],
+            https=public[0] == "https",
+            limit=self.connections_per_port,
+            ca=str(trusted),
         )
         self._wake = WakeServer(self._directory / WAKE_SOCKET)
         self._certificate = None if tls is None else Certificate(self._directory, tls)
-        self._prober = Prober(tls=tls is not None)
+        self._prober = Prober(tls=tls is not None, ca=trusted)
         self._changes: set[asyncio.Task[str | None]] = set()
         self._open = False
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import InvalidInput
-from core.gateway import ignore, pages
+from core.gateway import ignore, pages, remote
 from core.gateway.base import Route, RouteState
 from core.model import Upstream
 from core.units import shorten
@@ -70,14 +70,17 @@ def check(route: Route) -> None:
     ignore.matches(route.ignore)
 
 
-def clusters(route: Route, limit: int = CONNECTIONS_PER_PORT) -> dict[str, Document]:
+def clusters(route: Route, limit: int = CONNECTIONS_PER_PORT, ca: str = "") -> dict[str, Document]:
     """The clusters that this route needs, by name; none while nothing is to be carried.
 
     `limit`: requests, WebSockets, ignored requests and TCP connections that are open at once, each kind by itself.
+    `ca`: the file of the authorities that may vouch for pods spoken to by TLS.
     """
     if route.upstream is None:
         return {}
-    return {name: _cluster(name, route.upstream, limit) for name in needs(route)[CDS]}
+    return {
+        name: _cluster(name, route.upstream, limit) | remote.transport(route.upstream, ca) for name in needs(route)[CDS]
+    }
 
 
 def _cluster(name: str, upstream: Upstream, limit: int) -> Document:
@@ -94,8 +97,7 @@ def _cluster(name: str, upstream: Upstream, limit: int) -> Document:
     cluster: Document = {
         "name": name,
         "alt_stat_name": name.replace("|", "_"),
-        "type": "STATIC",
-        "connect_timeout": "1s",
+        **remote.discovery(upstream),
         "load_assignment": endpoint(name, {"socket_address": {"address": upstream.host, "port_value": upstream.port}}),
         "circuit_breakers": {"thresholds": [limits]},
         "upstream_connection_options": {
@@ -131,7 +133,7 @@ def scope(route: Route, domain: str, *, https: bool = False, rev: int = 0) -> Do
     table: Document = {
         "name": route.key,
         "validate_clusters": False,
-        "virtual_hosts": [{"name": route.key, "domains": ["*"], "routes": _routes(route)}],
+        "virtual_hosts": [{"name": route.key, "domains": ["*"], "routes": _routes(route, domain)}],
     }
     if https:
         table["request_headers_to_add"] = [header("x-forwarded-proto", "https")]
@@ -144,13 +146,14 @@ def scope(route: Route, domain: str, *, https: bool = False, rev: int = 0) -> Do
     }
 
 
-def _routes(route: Route) -> list[Document]:
+def _routes(route: Route, domain: str) -> list[Document]:
     key = route.key
     match route.state:
         case RouteState.LIVE:
             carried = [_carry("upgrades", f"ws|{key}", {**_ALL, "headers": [_UPGRADE]})]
             carried += [_carry("requests", f"rq|{key}", _ALL) | _WITHOUT_LUA]
-            return [_carry("ignored", f"ig|{key}", match) for match in ignore.matches(route.ignore)] + carried
+            carried = [_carry("ignored", f"ig|{key}", match) for match in ignore.matches(route.ignore)] + carried
+            return carried if route.upstream is None else remote.renamed(carried, route.upstream, f"{key}.{domain}")
         case RouteState.STARTING | RouteState.CLOSING:
             return [
                 _answer("starting", pages.STARTING_PROBLEM, pages.PROBLEM, [_UPGRADE], retry_after=2),

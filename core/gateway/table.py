@@ -15,14 +15,15 @@ log = logging.getLogger(__name__)
 
 
 class RouteTable:
-    """Routes by key. `host`: where TCP ports are listened on; `https`: people come with TLS; `limit`: as `clusters`."""
+    """Routes by key. `host`: where TCP ports are listened on; `https`: people come with TLS; the rest as `clusters`."""
 
-    def __init__(self, control: ControlPlane, domain: str, host: str, *, https: bool, limit: int) -> None:
+    def __init__(self, control: ControlPlane, domain: str, host: str, *, https: bool, limit: int, ca: str) -> None:
         self._control = control
         self._domain = domain
         self._host = host
         self._https = https
         self._limit = limit
+        self._ca = ca
         self._revs: dict[str, int] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._counting: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -97,7 +98,7 @@ class RouteTable:
             self._counting[route.key] = tuple((kind, name) for kind, names in needs.items() for name in names)
 
     def _documents(self, route: Route) -> dict[str, dict[str, Document]]:
-        found = {CDS: resources.clusters(route, self._limit)}
+        found = {CDS: resources.clusters(route, self._limit, self._ca)}
         if route.listen is None:
             rev = self._revs.get(route.key, 0)
             found[SRDS] = {route.key: resources.scope(route, self._domain, https=self._https, rev=rev)}

@@ -120,7 +120,7 @@ def forecast(pod: Pod, now: datetime) -> datetime | None:
     """When silence from now on would end a RUNNING pod, if every witness is heard; None: never, or only a notice."""
     ports = tuple(PortEvidence(port=number) for number in pod.watched)
     above = pod.spec.idle.busy_above
-    asked = (("cpu", above.cpu), ("memory", above.memory), ("gpu", above.gpu if pod.gpus else None))
+    asked = (("cpu", above.cpu), ("memory", above.memory), ("gpu", above.gpu if pod.spec.gpu is not None else None))
     usage = tuple(UsageEvidence(what=what, share=0, above=share) for what, share in asked if share is not None)
     decided = verdict(pod, Evidence(ports=ports, usage=usage), now)
     return None if decided.action is IdleAction.NOTIFY else decided.deadline

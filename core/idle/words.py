@@ -61,6 +61,7 @@ def _asides(pod: Pod, evidence: Evidence, now: datetime, clock: Clock) -> list[s
         for u in evidence.usage
         if u.share is not None and not u.in_use
     ]
+    found += [f"{n} is reached past the gateway and not counted" for n, u in pod.upstreams.items() if u.direct]
     if evidence.in_use and evidence.missing:
         found.append(f"{' and '.join(evidence.missing)} missing")
     if pod.spec.idle.ignore.everything:

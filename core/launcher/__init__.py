@@ -1,8 +1,8 @@
 """The hands of the house: a task for each row that is under way."""
 
 from core.launcher.launcher import Launcher
-from core.launcher.orders import Terms, devices, keepalive_token, listens
+from core.launcher.orders import Terms, keepalive_token, listens
 from core.launcher.routes import routes_of
 from core.launcher.words import without
 
-__all__ = ["Launcher", "Terms", "devices", "keepalive_token", "listens", "routes_of", "without"]
+__all__ = ["Launcher", "Terms", "keepalive_token", "listens", "routes_of", "without"]

@@ -53,7 +53,7 @@ class End:
         pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
             reason = self._with_last_lines(reason, pod, await self._keep_output(pod))
-            await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
+            await self._insist(pod, "clean up after", lambda: self._engine.abandon(pod))
         await self._close_routes(pod)
         await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF)
 
@@ -156,7 +156,8 @@ class End:
     async def clear(self, pod: Pod) -> None:
         """Remove what the engine has left of a pod at rest."""
         await self._current(pod, pod.status)
-        await (self._engine.terminate if pod.status is Status.TERMINATED else self._engine.stop)(pod)
+        ways = {Status.TERMINATED: self._engine.terminate, Status.ERROR: self._engine.abandon}
+        await ways.get(pod.status, self._engine.stop)(pod)
 
     async def _keep_output(self, pod: Pod) -> str:
         """What the run wrote last, kept for whoever asks later: its container is removed next. Empty: not known."""
@@ -190,7 +191,7 @@ class End:
             reason=reason,
             cause=cause,
             ended_at=now,
-            ref=None,
+            ref=pod.ref if self._engine.features.keeps_pods else None,
             upstreams={},
             gpus=(),
             worker=None,

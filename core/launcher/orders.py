@@ -6,9 +6,10 @@ from datetime import timedelta
 from itertools import chain
 
 from core.engines.base import Engine, Order
+from core.engines.devices import devices
 from core.errors import NoCapacity
 from core.gateway.base import Gateway
-from core.model import Gpu, GpuRequest, Pod, registry_of
+from core.model import GpuRequest, Pod, registry_of
 from core.store import Store
 
 
@@ -24,33 +25,6 @@ class Terms:
     """Ports that the gateway has to give to TCP ports of pods."""
     keepalive_port: int = 8701
     """Where pods reach the keep-alive address, on their own network."""
-
-
-def devices(request: GpuRequest, gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
-    """Those devices that fit the request, free or not; NoCapacity names what there is when they are too few.
-
-    `A100` fits every device with that word in its name, in any case; `any` fits all.
-    """
-    fitting = tuple(g for g in gpus if request.type.lower() in ("any", g.type.lower()) or _fits(request.type, g.type))
-    if len(fitting) < request.count:
-        raise NoCapacity(
-            f"This needs GPU {request}, and {_inventory(gpus)}. Nothing was started and nothing is charged."
-        )
-    return fitting
-
-
-def _fits(wanted: str, name: str) -> bool:
-    words = name.lower().replace("-", " ").split()
-    return all(word in words for word in wanted.lower().replace("-", " ").split())
-
-
-def _inventory(gpus: Sequence[Gpu]) -> str:
-    if not gpus:
-        return "this engine has no GPUs"
-    counts: dict[str, int] = {}
-    for gpu in gpus:
-        counts[gpu.type] = counts.get(gpu.type, 0) + 1
-    return "this engine has " + ", ".join(f"{n} × {kind}" for kind, n in counts.items())
 
 
 async def make_order(pod: Pod, store: Store, engine: Engine, terms: Terms, *, keep_claims: bool) -> Order:
@@ -70,14 +44,14 @@ async def make_order(pod: Pod, store: Store, engine: Engine, terms: Terms, *, ke
             if claimed is None:
                 raise NoCapacity("All addresses of the pod network are taken. Stop a pod and try again.")
             address = claimed
-        if pod.spec.gpu is not None:
+        if pod.spec.gpu is not None and engine.features.devices:
             gpus = await _claim_gpus(pod, pod.spec.gpu, store, engine)
     return Order(
         pod=pod,
         address=address[0] if address else None,
         gpus=gpus,
         credential=await store.credential(registry_of(pod.spec.image)),
-        environment=environment(pod, len(gpus), await keepalive_url(pod.id, store, engine, terms)),
+        environment=environment(pod, await keepalive_url(pod.id, store, engine, terms)),
     )
 
 
@@ -132,13 +106,13 @@ async def _claim_gpus(pod: Pod, request: GpuRequest, store: Store, engine: Engin
     return claimed
 
 
-def environment(pod: Pod, gpus: int, keepalive: str | None) -> dict[str, str]:
+def environment(pod: Pod, keepalive: str | None) -> dict[str, str]:
     """The pod's variables: the person's, then those that images made for RunPod expect (RunPod's documented names)."""
     ours = {
         "PODKEEPER_POD_ID": pod.id,
         "RUNPOD_POD_ID": pod.id,
         "RUNPOD_CPU_COUNT": f"{max(1, round(pod.spec.cpu))}",
-        "RUNPOD_GPU_COUNT": str(gpus),
+        "RUNPOD_GPU_COUNT": str(pod.spec.gpu.count if pod.spec.gpu is not None else 0),
     }
     if keepalive is not None:
         ours["PODKEEPER_KEEPALIVE_URL"] = keepalive

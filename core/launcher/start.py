@@ -12,7 +12,7 @@ from core.gateway.base import Gateway, RouteState
 from core.launcher.orders import Terms, listens, make_order
 from core.launcher.routes import routes_of
 from core.launcher.words import how_it_ended
-from core.model import Draft, Pod, Progress, Reading, Ready, Stage, Status, Upstream, route_key
+from core.model import Draft, GpuRequest, Pod, PodSpec, Progress, Reading, Ready, Stage, Status, Upstream, route_key
 from core.progress import Board
 from core.store import Store
 from core.units import format_duration
@@ -46,7 +46,7 @@ class Start:
             pod = await self._save(pod, listens=ports)
         await self._gateway.apply(routes_of(pod, RouteState.STARTING))
         there = await self._engine.inspect(pod)
-        if there is None:
+        if there is None and not self._engine.features.keeps_pods:
             await self._engine.stop(pod, grace=10)
         order = await make_order(pod, self._store, self._engine, self._terms, keep_claims=there is not None)
         if order.gpus != pod.gpus:
@@ -78,6 +78,11 @@ class Start:
             changes["ref"] = step.ref
         if step.upstreams is not None:
             changes["upstreams"] = dict(step.upstreams)
+        if step.stoppable is not None and step.stoppable != pod.stoppable:
+            changes["stoppable"] = step.stoppable
+        spec = _as_it_came(pod.spec, step)
+        if spec != pod.spec:
+            changes["spec"] = spec
         return await self._save(pod, **changes) if changes else pod
 
     async def _until_ready(self, pod: Pod) -> None:
@@ -104,7 +109,7 @@ class Start:
                 return
             self._show(pod, Stage.READY, f"waiting for {where} ({int(waited)}s)")
             await asyncio.sleep(delay)
-            delay = min(0.25, delay * 1.5)
+            delay = min(self._engine.features.poll, delay * 1.5)
 
     async def _through_gateway(self, pod: Pod) -> None:
         if not pod.spec.http_ports:
@@ -146,11 +151,20 @@ class Start:
         self._board.post(Progress(pod_id=pod.id, run=pod.run, stage=stage, message=message, fraction=fraction))
 
 
+def _as_it_came(spec: PodSpec, step: Step) -> PodSpec:
+    """With the price and the kind of GPU that the engine has decided on."""
+    if step.price_per_hour is not None:
+        spec = spec.model_copy(update={"price_per_hour": step.price_per_hour})
+    if step.gpu is not None and spec.gpu is not None:
+        spec = spec.model_copy(update={"gpu": GpuRequest(type=step.gpu, count=spec.gpu.count)})
+    return spec
+
+
 def _upstream(pod: Pod, ready: Ready) -> Upstream | None:
     found = pod.upstreams.get(ready.port)
-    if found is None and pod.upstreams:
-        host = next(iter(pod.upstreams.values())).host
-        return Upstream(host=host, port=ready.port)
+    near = next((u for u in pod.upstreams.values() if u.name is None), None)
+    if found is None and near is not None:
+        return Upstream(host=near.host, port=ready.port)
     return found
 
 

@@ -13,6 +13,8 @@ def how_it_ended(instance: Instance | None) -> str:
     """One sentence on what became of the container."""
     if instance is None:
         return "Its container vanished: somebody removed it outside Podkeeper."
+    if instance.words is not None:
+        return instance.words
     if instance.out_of_memory:
         return "It ran out of memory and was killed. Start it with more, for example --memory 8g."
     if instance.exit_code is None:

@@ -74,10 +74,23 @@ class Cause(StrEnum):
 
 
 class Upstream(Frozen):
-    """Where the gateway finds a port of a running pod."""
+    """Where a port of a running pod is found."""
 
     host: str
+    """An address; or, where `name` is given, a host name that is looked up again and again."""
     port: int
+    name: str | None = None
+    """The host name by which the other side wants to be called."""
+    tls: bool = False
+    """Spoken to by TLS; its certificate must be good for `name`."""
+    direct: bool = False
+    """For people, who reach it there themselves; the gateway neither carries nor counts it."""
+
+    @property
+    def authority(self) -> str:
+        """What stands in the Host header: the name, with the port where that is not its scheme's own."""
+        name = self.name or self.host
+        return name if self.port == (443 if self.tls else 80) else f"{name}:{self.port}"
 
 
 class Pod(Frozen):

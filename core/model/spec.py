@@ -34,9 +34,9 @@ Port = Annotated[PortModel, BeforeValidator(_port), PlainSerializer(str, return_
 
 
 class GpuRequest(Frozen):
-    """GPUs asked for: `A100`, `A100:2`, or `any`. Whole devices only."""
+    """Whole GPUs asked for: `A100`, `A100:2`, `any`, or `A100,L40S` for the first kind that can be had."""
 
-    type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")
+    type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}(?:, ?[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}){0,7}$")
     count: int = Field(default=1, ge=1, le=64)
 
     @classmethod
@@ -47,14 +47,19 @@ class GpuRequest(Frozen):
             kind, count = text.strip(), "1"
         if not (count.isascii() and count.isdigit() and 1 <= len(count) <= 2 and kind):
             raise InvalidInput(
-                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2 or any."
+                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2, any, or A100,L40S."
             )
         try:
             return cls(type=kind, count=int(count))
         except ValueError:
             raise InvalidInput(
-                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2 or any."
+                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2, any, or A100,L40S."
             ) from None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The kinds, in the order in which they are tried."""
+        return tuple(kind.strip() for kind in self.type.split(","))
 
     def __str__(self) -> str:
         return self.type if self.count == 1 else f"{self.type}:{self.count}"

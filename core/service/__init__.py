@@ -1,5 +1,6 @@
 """The one door: what every face may ask of the core."""
 
+from core.engines.base import Usage
 from core.service.confirmations import Confirmations
 from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
@@ -12,6 +13,7 @@ from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.request import SpecRequest, StartRequest
+from core.service.shares import Shares
 from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
@@ -32,12 +34,14 @@ __all__ = [
     "Registries",
     "Services",
     "Share",
+    "Shares",
     "Sleeper",
     "SpecRequest",
     "StartRequest",
     "Stride",
     "Tokens",
     "TooOften",
+    "Usage",
     "Volumes",
     "Waking",
     "Why",

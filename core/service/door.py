@@ -13,6 +13,7 @@ from core.service.people import People
 from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
+from core.service.shares import Shares
 from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Waking
@@ -28,6 +29,7 @@ class Services:
     costs: Costs
     confirmations: Confirmations
     ports: Ports
+    shares: Shares
     waking: Waking
     volumes: Volumes
     registries: Registries

@@ -210,6 +210,9 @@ class Looking:
     def _url(self, pod: Pod, port: PortModel) -> str | None:
         if port.protocol == "http":
             return self._gateway.url(pod.id, port.number)
+        upstream = pod.upstreams.get(port.number)
+        if upstream is not None and upstream.direct:
+            return f"tcp://{upstream.host}:{upstream.port}"
         listen = pod.listens.get(port.number)
         return None if listen is None else self._gateway.tcp_url(listen)
 

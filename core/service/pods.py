@@ -7,7 +7,7 @@ from typing import Any
 
 from core.engines.base import Engine
 from core.gateway.base import Gateway
-from core.launcher import Launcher, devices
+from core.launcher import Launcher
 from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
 from core.policy import check_name, may_change, may_do, moved_on
 from core.progress import Board
@@ -72,7 +72,7 @@ class PodService(Looking):
         if request.network_volume is not None:
             volume = await self._volumes.get(caller, request.network_volume)
             spec = spec.model_copy(update={"network_volume": volume.id, "volume": None})
-        return spec
+        return await self._possible(spec)
 
     def costly(self, spec: PodSpec) -> bool:
         """Whether a program must ask its person before it starts this (`PODKEEPER_CONFIRM_COST_PER_HOUR`)."""
@@ -91,7 +91,8 @@ class PodService(Looking):
             return await self.resume(caller, pod.id)
         if pod.spec.network_volume is not None:
             await self._volumes.get(caller, pod.spec.network_volume)
-        return await self._new(caller, with_secrets(pod.spec), pod.name, like=pod)
+        spec = await self._possible(pod.spec)
+        return await self._new(caller, with_secrets(spec), pod.name, like=pod)
 
     async def stop(self, caller: Caller, reference: str) -> Pod:
         """Stop it: its container disk is lost, its volume disk kept. A start under way is broken off.
@@ -128,7 +129,6 @@ class PodService(Looking):
         return await self._act(caller, pod, Action.TERMINATE, Status.TERMINATING, reason=reason)
 
     async def _new(self, caller: Caller, spec: PodSpec, name: str | None, like: Pod | None = None) -> Pod:
-        await self._possible(spec)
         now = self._now()
         pod = Pod(
             id=new_id(),
@@ -139,7 +139,9 @@ class PodService(Looking):
             owner_name=like.owner_name if like is not None else caller.name,
             via=caller.via,
             spec=spec,
-            stoppable=spec.network_volume is None or self._settings.network_volume_stop == "allow",
+            stoppable=spec.network_volume is None
+            or self._settings.network_volume_stop == "allow"
+            or self._engine.features.tells_stoppable,
             status=Status.PROVISIONING,
             created_at=now,
             started_at=now,
@@ -147,10 +149,9 @@ class PodService(Looking):
         )
         return await self._add(caller, pod, stem=None if name is not None else spec.template)
 
-    async def _possible(self, spec: PodSpec) -> None:
+    async def _possible(self, spec: PodSpec) -> PodSpec:
         await self._engine.check()
-        if spec.gpu is not None:
-            devices(spec.gpu, await self._engine.gpus())
+        return await self._engine.fit(spec)
 
     async def may(self, caller: Caller, reference: str, action: Action) -> Pod:
         """The pod, if the caller may do this to it now: NotFound, Forbidden or Conflict says why not."""

@@ -11,7 +11,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def _variable(field: str) -> str:
-    return field.upper() if field.startswith("slack_") else f"PODKEEPER_{field.upper()}"
+    return field.upper() if field.startswith(("slack_", "runpod_")) else f"PODKEEPER_{field.upper()}"
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
@@ -20,7 +20,11 @@ def test_every_setting_has_its_line_in_the_docs(field: str) -> None:
 
 
 def test_the_docs_tell_of_no_setting_that_is_not_there() -> None:
-    lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith(("| `PODKEEPER_", "| `SLACK_"))]
+    lines = [
+        line
+        for line in DOCUMENT.read_text().splitlines()
+        if line.startswith(("| `PODKEEPER_", "| `SLACK_", "| `RUNPOD_"))
+    ]
     told = {line.split("`")[1] for line in lines}
     assert told == {_variable(field) for field in Settings.model_fields}
 
@@ -38,6 +42,13 @@ def test_the_docs_tell_of_no_setting_that_is_not_there() -> None:
         ("PODKEEPER_TCP_PORTS", "8701", "PODKEEPER_KEEPALIVE_PORT"),
         ("PODKEEPER_TCP_PORTS", "30099-30000", "30000-30099"),
         ("PODKEEPER_ENGINE", "podman", "docker"),
+        ("PODKEEPER_ENGINE", "runpod", "RUNPOD_API_KEY"),
+        ("RUNPOD_API_BASE_URL", "http://api.runpod.io", "https://api.runpod.io"),
+        ("RUNPOD_API_BASE_URL", "https://key@api.runpod.io", "https://api.runpod.io"),
+        ("RUNPOD_API_BASE_URL", "https://api.runpod.io/v2", "without a path"),
+        ("RUNPOD_API_BASE_URL", "api.runpod.io", "RUNPOD_API_BASE_URL"),
+        ("RUNPOD_PROXY_URL", "http://proxy.runpod.net", "RUNPOD_PROXY_URL"),
+        ("RUNPOD_CLOUD", "secure", "SECURE"),
         ("PODKEEPER_NETWORK_VOLUME_STOP", "maybe", "refuse"),
         ("PODKEEPER_PROXY_URL", "pods.example.org", "PODKEEPER_PROXY_URL"),
         ("PODKEEPER_LOGIN_ISSUER", "https://login.example.com/|x", "without |"),

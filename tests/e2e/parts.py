@@ -188,9 +188,9 @@ class Place:
             yield opened
 
     @asynccontextmanager
-    async def served(self, **settings: Any) -> AsyncIterator[RealHouse]:
+    async def served(self, engine: Engine | None = None, **settings: Any) -> AsyncIterator[RealHouse]:
         """One with its faces, composed as `podkeeper up` does."""
-        async with self.house(**settings) as home:
+        async with self.house(engine=engine, **settings) as home:
             faces = Faces(home.house, TOKEN)
             with await listen(home.house.settings) as listener:
                 async with faces.running(), answering(faces, listener):

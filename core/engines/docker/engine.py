@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
+from core.engines.devices import devices
 from core.engines.docker import gpus, labels, standin, streams
 from core.engines.docker.client import Client, Refused
 from core.engines.docker.containers import Containers
@@ -16,7 +17,7 @@ from core.engines.docker.nvml import Nvml
 from core.engines.docker.pull import PLATFORM, check_name, find, platform_of, pull, wrong_platform
 from core.engines.docker.usage import Meter
 from core.errors import PodError, PodFailed, Unavailable
-from core.model import POD_LABEL, Gpu, Pod, Stage, Upstream, Volume, Wake
+from core.model import POD_LABEL, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 log = logging.getLogger(__name__)
 _PULLS_AT_ONCE = 16
@@ -82,6 +83,12 @@ class DockerEngine(Engine):
         """See the seam."""
         await self._network.ensure()
         return await gpus.inventory(self._client)
+
+    async def fit(self, spec: PodSpec) -> PodSpec:
+        """See the seam."""
+        if spec.gpu is not None:
+            devices(spec.gpu, await self.gpus())
+        return spec
 
     def addresses(self) -> Iterable[str] | None:
         """See the seam. Unavailable until a verb has reached the daemon."""
