@@ -12,11 +12,21 @@ def devices(request: GpuRequest, gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
     `A100` fits every device with that word in its name, in any case; `any` fits all. Of several kinds (`A100,L40S`)
     it is the first of which there are enough.
     """
-    for kind in request.types:
-        fitting = tuple(g for g in gpus if kind.lower() in ("any", g.type.lower()) or fits(kind, g.type))
-        if len(fitting) >= request.count:
-            return fitting
-    raise NoCapacity(f"This needs GPU {request}, and {_inventory(gpus)}. Nothing was started and nothing is charged.")
+    return choices(request, gpus)[0]
+
+
+def choices(request: GpuRequest, gpus: Sequence[Gpu]) -> tuple[tuple[Gpu, ...], ...]:
+    """As `devices`, of each kind of which there are enough, in the order asked for: the first may all be taken."""
+    found = (
+        tuple(g for g in gpus if kind.lower() in ("any", g.type.lower()) or fits(kind, g.type))
+        for kind in request.types
+    )
+    enough = tuple(fitting for fitting in found if len(fitting) >= request.count)
+    if not enough:
+        raise NoCapacity(
+            f"This needs GPU {request}, and {_inventory(gpus)}. Nothing was started and nothing is charged."
+        )
+    return enough
 
 
 def fits(wanted: str, name: str) -> bool:

@@ -1,5 +1,6 @@
 """What is asked of one pod at RunPod, and what became of it: act, end, wait for the end."""
 
+import asyncio
 import logging
 import time
 
@@ -13,6 +14,7 @@ from core.errors import Conflict, NotFound, PodFailed, Unavailable
 from core.model import Pod
 
 log = logging.getLogger(__name__)
+_TRIES = 4
 
 
 class Acts:
@@ -24,14 +26,25 @@ class Acts:
         self._pace = pace
 
     async def act(self, found: PodShape, action: str) -> PodShape:
-        """Ask for a change of status; what has changed meanwhile is read again, and is as good."""
+        """Ask for a change of status; what has changed meanwhile is read again, and is as good.
+
+        Where the answer is lost it is asked for again: twice is as good as once.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return await self._ask(found, action)
+            except Undecided:
+                now = await self._book.really(found.id)
+                if now is not None and action != "restart" and now.running == (action == "start"):
+                    return now
+                if attempt + 1 == _TRIES:
+                    raise
+            await asyncio.sleep(self._pace.retry * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    async def _ask(self, found: PodShape, action: str) -> PodShape:
         try:
             return self._book.note(await self._api.post(f"pods/{found.id}/action", {"action": action}))
-        except Undecided as error:
-            now = await self._book.really(found.id)
-            if now is None or (action == "start" and not now.running):
-                raise error from None
-            return now
         except Conflict as error:
             now = await self._book.really(found.id)
             if now is None or now.locked or action == "restart" or (action == "start") != now.running:

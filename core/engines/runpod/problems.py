@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from core.errors import Conflict, InvalidInput, NoCapacity, NotFound, PodError, QuotaExceeded, Unavailable
+from core.errors import BalanceUsedUp, Conflict, InvalidInput, NoCapacity, NotFound, PodError, Unavailable
 from core.units import shorten
 
 _CAPACITY = re.compile(
@@ -30,7 +30,7 @@ def refusal(status: int, detail: str, errors: Sequence[str] = ()) -> PodError:
         case 401:
             return Unavailable("RunPod does not accept the key in RUNPOD_API_KEY. Make a new one in RunPod's settings.")
         case 402:
-            return QuotaExceeded(f"RunPod's balance is used up: {said}. An admin must add credit at RunPod first.")
+            return BalanceUsedUp(f"RunPod's balance is used up: {said}. An admin must add credit at RunPod first.")
         case 403:
             return Unavailable(
                 f"RunPod's key may not do this: {said}. RUNPOD_API_KEY must be a key that may read and write pods."

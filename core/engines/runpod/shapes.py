@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from core.engines.runpod.problems import Undecided
 from core.errors import Unavailable
 
 RESTING = frozenset({"EXITED", "ERROR"})
@@ -165,12 +166,12 @@ S = TypeVar("S", bound=Shape)
 
 
 def read(shape: type[S], answer: object) -> S:
-    """One thing; Unavailable when it is not what it should be: nothing is concluded from it."""
+    """One thing; Undecided when it is not what it should be: nothing is concluded from it."""
     try:
         return shape.model_validate(answer)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, found["loc"])) or "the whole" for found in error.errors()[:5])
-        raise Unavailable(f"RunPod's answer was not understood ({fields}). It is asked again later.") from None
+        raise Undecided(f"RunPod's answer was not understood ({fields}). It is asked again later.") from None
 
 
 def read_list(shape: type[S], answer: object, key: str) -> tuple[S, ...]:
