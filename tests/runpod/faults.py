@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 Spoil = Callable[[Any], Any]
+ONE = "/v2/pods/[^/]+"
 
 
 class Kind(StrEnum):
@@ -41,7 +43,7 @@ class Fault:
     kind: Kind
     verb: str = "GET"
     path: str = "/v2/pods"
-    """Its end, for actions: `/action`."""
+    """A regular expression of its end, for actions: `/action`; `ONE`: of one pod."""
     times: int = 1
     status: int = 503
     detail: str = "for the test"
@@ -52,7 +54,11 @@ class Fault:
 
     def hits(self, request: web.Request) -> bool:
         """It is one of them."""
-        return self.met < self.times and request.method == self.verb and request.path.endswith(self.path)
+        return (
+            self.met < self.times
+            and request.method == self.verb
+            and re.search(f"{self.path}$", request.path) is not None
+        )
 
 
 class FaultProxy:

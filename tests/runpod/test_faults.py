@@ -9,7 +9,7 @@ import pytest
 from core.model import Status
 from tests.helpers import until
 from tests.runpod.cloud import Cloud, cloud
-from tests.runpod.faults import Fault, Kind
+from tests.runpod.faults import ONE, Fault, Kind
 
 
 @pytest.fixture
@@ -191,10 +191,10 @@ async def test_a_restart_whose_request_goes_wrong_leaves_row_and_cloud_agreed(sk
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Fault(Kind.REFUSED, "DELETE", "", status=503, times=3), id="503"),
-        pytest.param(Fault(Kind.REFUSED, "DELETE", "", status=409), id="409"),
-        pytest.param(Fault(Kind.LOST, "DELETE", ""), id="lost"),
-        pytest.param(Fault(Kind.CUT, "DELETE", ""), id="cut"),
+        pytest.param(Fault(Kind.REFUSED, "DELETE", ONE, status=503, times=3), id="503"),
+        pytest.param(Fault(Kind.REFUSED, "DELETE", ONE, status=409), id="409"),
+        pytest.param(Fault(Kind.LOST, "DELETE", ONE), id="lost"),
+        pytest.param(Fault(Kind.CUT, "DELETE", ONE), id="cut"),
         pytest.param(Fault(Kind.CHANGED, times=3, spoil=lambda _: {"pods": []}), id="empty list"),
     ],
 )

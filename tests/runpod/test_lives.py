@@ -12,7 +12,7 @@ from core.model import IdleAction, Pod, Status
 from core.service import StartRequest
 from tests.helpers import until
 from tests.runpod.cloud import QUICK, Cloud, cloud
-from tests.runpod.faults import Fault, Kind
+from tests.runpod.faults import ONE, Fault, Kind
 
 
 @pytest.fixture
@@ -36,8 +36,12 @@ def listed(change: Any, times: int = 1000, path: str = "/v2/pods") -> Fault:
 def every(change: Any) -> list[Fault]:
     """The list, one pod, and the answers of a create and of actions."""
     spoil = listed(change).spoil
-    paths = (("GET", ""), ("POST", "/v2/pods"), ("POST", "/action"))
+    paths = (("GET", "/v2/pods"), ("GET", ONE), ("POST", "/v2/pods"), ("POST", "/action"))
     return [Fault(Kind.CHANGED, verb, path, times=1000, spoil=spoil) for verb, path in paths]
+
+
+def _in_error(pod: Any) -> Any:
+    return {} if pod["status"] == "TERMINATED" else {"status": "ERROR"}
 
 
 async def _status(sky: Cloud, pod: Pod, status: Status) -> Pod | None:
@@ -216,7 +220,9 @@ async def test_a_pod_that_somebody_started_there_is_stopped_again(sky: Cloud) ->
 
 async def test_a_failed_first_start_leaves_nothing_there_and_a_failed_resume_leaves_the_disk(sky: Cloud) -> None:
     sky.gateway.unreached.add("*")
-    fault = [sky.proxy.add(one) for one in every(lambda _: {"status": "ERROR"})]
+    fault = [
+        sky.proxy.add(one) for one in every(lambda pod: {} if pod["status"] == "TERMINATED" else {"status": "ERROR"})
+    ]
     failed = await sky.started("gpu")
     assert failed.status is Status.ERROR
     assert await sky.listed() == []
@@ -224,7 +230,9 @@ async def test_a_failed_first_start_leaves_nothing_there_and_a_failed_resume_lea
         one.times = 0
     sky.gateway.unreached.clear()
     pod = await sky.stop(await sky.up("gpu"))
-    fault = [sky.proxy.add(one) for one in every(lambda _: {"status": "ERROR"})]
+    fault = [
+        sky.proxy.add(one) for one in every(lambda pod: {} if pod["status"] == "TERMINATED" else {"status": "ERROR"})
+    ]
     assert (await sky.resume(pod)).status is Status.ERROR
     for one in fault:
         one.times = 0

@@ -170,7 +170,7 @@ def _problem(answer: httpx.Response) -> PodError:
         said = Problem.model_validate_json(answer.content)
     except ValidationError:
         said = Problem()
-    return refusal(answer.status_code, said.detail or said.title, said.errors)
+    return refusal(answer.status_code, said.title, said.detail, said.errors)
 
 
 async def _lines(answer: httpx.Response) -> AsyncGenerator[str]:

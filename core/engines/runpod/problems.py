@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from core.errors import BalanceUsedUp, Conflict, InvalidInput, NoCapacity, NotFound, PodError, Unavailable
 from core.units import shorten
 
+_NOTHING = "Nothing was started and nothing is charged."
+"""Also said by a Podkeeper that is the cloud of another."""
 _CAPACITY = re.compile(
     r"capacity|no longer any|not enough|no (?:\w+ ){0,3}(?:available|instances|machines|resources)|out of stock"
     r"|could not be placed|unavailable|\bno gpu",
@@ -18,15 +20,15 @@ class Undecided(Unavailable):
     """Something was asked for and the answer was lost: it may have been done."""
 
 
-def refusal(status: int, detail: str, errors: Sequence[str] = ()) -> PodError:
+def refusal(status: int, title: str, detail: str, errors: Sequence[str] = ()) -> PodError:
     """What a status and its problem document mean."""
-    said = shorten(" ".join(detail.split()), 400).rstrip(".") or f"HTTP {status}"
+    said = shorten(" ".join((detail or title).split()), 400).removesuffix(_NOTHING).rstrip(". ") or f"HTTP {status}"
     more = f" ({shorten('; '.join(errors), 300)})" if errors else ""
     match status:
-        case 400 if _CAPACITY.search(detail):
-            return NoCapacity(f"RunPod has none free now: {said}. Nothing was started and nothing is charged.")
+        case 400 if _CAPACITY.search(f"{title} {detail}"):
+            return NoCapacity(f"RunPod has none free now: {said}. {_NOTHING}")
         case 400 | 413 | 415 | 422:
-            return InvalidInput(f"RunPod refuses this: {said}{more}. Nothing was started and nothing is charged.")
+            return InvalidInput(f"RunPod refuses this: {said}{more}. {_NOTHING}")
         case 401:
             return Unavailable("RunPod does not accept the key in RUNPOD_API_KEY. Make a new one in RunPod's settings.")
         case 402:
