@@ -17,6 +17,7 @@ from envoy.config.route.v3 import scoped_route_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
@@ -30,7 +31,7 @@ _MESSAGES: dict[str, Any] = {
     SRDS: cast(Any, scoped_route_pb2).ScopedRouteConfiguration,
     LDS: cast(Any, listener_pb2).Listener,
 }
-_NAMED: Any = (http_protocol_options_pb2, http_connection_manager_pb2, router_pb2, tcp_proxy_pb2)
+_NAMED: Any = (http_protocol_options_pb2, http_connection_manager_pb2, router_pb2, tcp_proxy_pb2, tls_pb2)
 """Imported so that the names in the options of clusters and listeners are known when they are read."""
 
 Message = Any

@@ -15,21 +15,21 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Pair:
-    """A certificate for all pods, signed by itself, and its key."""
+    """A certificate for all pods (or one other name), signed by itself, and its key."""
 
-    def __init__(self, key: PrivateKey | None = None) -> None:
+    def __init__(self, key: PrivateKey | None = None, name: str = f"*.{DOMAIN}") -> None:
         self.key = key or ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
         now = datetime.datetime.now(datetime.UTC)
         self.certificate = (
             x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
+            .subject_name(subject)
+            .issuer_name(subject)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"*.{DOMAIN}")]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self.key, hashes.SHA256())
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,7 @@ class PodServer:
 
     def __init__(self, name: str = "pod") -> None:
         self.name = name
+        self.lies = True
         self.upstream = Upstream(host="127.0.0.1", port=free_port())
         self.waiting = asyncio.Event()
         self.release = asyncio.Event()
@@ -50,9 +52,9 @@ class PodServer:
         app.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
-    async def start(self) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.upstream.host, self.upstream.port).start()
+        await web.TCPSite(self._runner, self.upstream.host, self.upstream.port, ssl_context=tls).start()
 
     async def stop(self) -> None:
         self.release.set()
@@ -64,7 +66,7 @@ class PodServer:
             "path": request.raw_path,
             "headers": {k.lower(): v for k, v in request.headers.items()},
         }
-        return web.json_response(told, headers={"x-podkeeper-gateway": "a lie of the pod"})
+        return web.json_response(told, headers={"x-podkeeper-gateway": "a lie of the pod"} if self.lies else {})
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.Response(status=int(request.match_info["code"]))
@@ -172,10 +174,14 @@ class Site:
         self.gateways: list[EnvoyGateway] = []
 
     def gateway(
-        self, kind: type[EnvoyGateway] = EnvoyGateway, tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1"
+        self,
+        kind: type[EnvoyGateway] = EnvoyGateway,
+        tls: tuple[Path, Path] | None = None,
+        host: str = "127.0.0.1",
+        ca: Path | None = None,
     ) -> EnvoyGateway:
         public = ("https" if tls else "http", f":{self.port}")
-        made = kind(self.directory, (host, self.port), DOMAIN, public, tls=tls)
+        made = kind(self.directory, (host, self.port), DOMAIN, public, tls=tls, ca=ca)
         self.gateways.append(made)
         return made
 
