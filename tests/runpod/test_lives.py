@@ -1,7 +1,8 @@
 """What happens to pods at RunPod besides what we ask for, and what their owners are told of it."""
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,29 +151,42 @@ async def test_a_pod_that_ended_there_is_told_of(sky: Cloud, status: str, ends: 
     assert words in (found.reason or "")
 
 
-async def test_a_pod_that_was_deleted_there_is_believed_gone_at_the_second_answer(sky: Cloud) -> None:
-    await sky.up(name="other")
-    pod = await sky.up(name="mine")
-    there = (pod.ref or "").partition("@")[0]
-    await sky.there.pods.terminate(await sky.there.local(), there)
-    await sky.there.after(await sky.there.pods.get(await sky.there.local(), there))
-    await sky.house.reconciler.tick(sky.clock())
-    assert (await sky.look(pod)).status is Status.RUNNING
+async def test_a_pod_that_runpod_does_not_know_is_believed_gone_at_the_second_answer(tmp_path: Path) -> None:
+    async with cloud(tmp_path, pace=replace(QUICK, strikes=2.0)) as sky:
+        await sky.up(name="other")
+        pod = await sky.up(name="mine")
+        there = (pod.ref or "").partition("@")[0]
+        sky.proxy.faults += [
+            Fault(Kind.CHANGED, times=1000, spoil=lambda a: {"pods": [pod for pod in a["pods"] if pod["id"] != there]}),
+            gone := Fault(Kind.REFUSED, "GET", f"/v2/pods/{there}", times=1000, status=404),
+        ]
+        while not gone.met:
+            await sky.reconciled(1)
+        await sky.reconciled(1)
+        assert (await sky.look(pod)).status is Status.RUNNING
+        found = await _becomes(sky, pod, Status.EXITED)
+        assert "vanished" in (found.reason or "")
+        assert gone.met > 1
+
+
+async def test_a_pod_that_runpod_says_is_terminated_is_gone(sky: Cloud) -> None:
+    pod = await sky.up()
+    me, there = await sky.there.local(), (pod.ref or "").partition("@")[0]
+    await sky.there.after(await sky.there.pods.terminate(me, there))
     found = await _becomes(sky, pod, Status.EXITED)
     assert "vanished" in (found.reason or "")
 
 
 async def test_a_pod_is_never_believed_gone_while_the_list_is_empty(sky: Cloud) -> None:
     pod = await sky.up()
+    there = (pod.ref or "").partition("@")[0]
     sky.proxy.faults += [
         Fault(Kind.CHANGED, times=1000, spoil=lambda _: {"pods": []}),
-        Fault(Kind.REFUSED, "GET", f"/v2/pods/{(pod.ref or '').partition('@')[0]}", times=1000, status=404),
+        gone := Fault(Kind.REFUSED, "GET", f"/v2/pods/{there}", times=1000, status=404),
     ]
-    asked = sky.proxy.asked
-    one = f"GET /v2/pods/{(pod.ref or '').partition('@')[0]}"
-    while asked[one] < 8:
-        await sky.house.reconciler.tick(sky.clock())
-        await asyncio.sleep(QUICK.strikes / 4)
+    begun = time.monotonic()
+    while gone.met < 4 or time.monotonic() - begun < 4 * QUICK.strikes:
+        await sky.reconciled(1)
     assert (await sky.look(pod)).status is Status.RUNNING
 
 
