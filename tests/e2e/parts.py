@@ -152,6 +152,8 @@ class Place:
         self.site = Site(self.data / "gateway")
         self.port = free_port()
         self.installations: set[str] = set()
+        self.more: dict[str, str] = {}
+        """Further variables of processes."""
 
     @property
     def url(self) -> str:
@@ -205,6 +207,7 @@ class Place:
             "PODKEEPER_GATEWAY_LISTEN": f"127.0.0.1:{self.site.port}",
             "PODKEEPER_TOKEN": TOKEN,
             "PODKEEPER_REAPER_INTERVAL": "1s",
+            **self.more,
         }
 
     @asynccontextmanager

@@ -12,17 +12,19 @@ from pydantic import SecretStr
 from core.model import Pod, Status
 from tests.bot.conftest import ANA, GENERAL, populate
 from tests.e2e.parts import Place, RealHouse
+from tests.e2e.scripts import shell
 from tests.helpers import until
 from tests.parts import Images
 from tests.slack_double import SlackDouble
 
 IDLE = timedelta(seconds=3)
+GREETING = "hello-from-inside"
 
 
 @asynccontextmanager
-async def walk(place: Place, slack: SlackDouble, mode: str) -> AsyncIterator[RealHouse]:
+async def walk(place: Place, slack: SlackDouble, mode: str, **more: Any) -> AsyncIterator[RealHouse]:
     """A house with both faces, reached by Slack in one of its two ways."""
-    given: dict[str, Any] = {"slack_bot_token": SecretStr(slack.bot_token), "slack_api_url": slack.api_url}
+    given: dict[str, Any] = more | {"slack_bot_token": SecretStr(slack.bot_token), "slack_api_url": slack.api_url}
     if mode == "socket":
         given["slack_app_token"] = SecretStr(slack.app_token)
     else:
@@ -57,10 +59,16 @@ async def visitor(home: RealHouse, pod: Pod) -> AsyncIterator[list[int]]:
 async def test_a_pod_lives_from_slack_while_it_is_used_and_an_assistant_ends_it(
     mode: str, place: Place, busybox_image: Images
 ) -> None:
-    place.template("web", busybox_image.web, idle={"timeout": f"{IDLE.seconds}s"})
+    await the_walk(place, busybox_image.web, mode)
+
+
+async def the_walk(place: Place, image: str, mode: str, **more: Any) -> None:
+    """All of it; `more`: settings of the house, and its engine."""
+    args = shell(f"mkdir /www; echo {GREETING} > /www/index.html; exec httpd -f -p 8080 -h /www")
+    place.template("web", image, args=args, idle={"timeout": f"{IDLE.seconds}s"})
     async with SlackDouble(burst=20) as slack:
         populate(slack)
-        async with walk(place, slack, mode) as home:
+        async with walk(place, slack, mode, **more) as home:
             pod = await _starts(home, slack)
             await _traffic_keeps_it(home, pod)
             await _silence_stops_it(home, slack, pod)
@@ -82,7 +90,7 @@ async def _starts(home: RealHouse, slack: SlackDouble) -> Pod:
     assert port.url == f"http://{pod.id}-8080.proxy.localhost:{home.site.port}"
     assert port.url in live.text
     answer = await home.ask(pod)
-    assert (answer.status, answer.text.strip()) == (200, pod.id)
+    assert (answer.status, answer.text.strip()) == (200, GREETING)
     return pod
 
 
@@ -115,7 +123,7 @@ async def _starts_again(home: RealHouse, slack: SlackDouble, pod: Pod) -> Pod:
     assert ack.ok, ack.error
     found = await home.becomes(pod, Status.RUNNING)
     answer = await home.ask(pod)
-    assert (answer.status, answer.text.strip()) == (200, pod.id)
+    assert (answer.status, answer.text.strip()) == (200, GREETING)
     assert found.run == 2
     return found
 

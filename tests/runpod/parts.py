@@ -18,9 +18,10 @@ def account(base_url: str, proxy: str, **more: Any) -> Account:
     return Account(key=TOKEN, base_url=base_url, proxy=proxy, data_centers=("LOCAL",), **more)
 
 
-def engine(cloud: Place, base_url: str | None = None, pace: Pace = BRISK) -> RunPodEngine:
+def engine(cloud: Place, base_url: str | None = None, *, https: bool = False) -> RunPodEngine:
     """One whose cloud is the Podkeeper at that place; `base_url`: by way of another address."""
-    return RunPodEngine(account(base_url or cloud.url, f"http://proxy.localhost:{cloud.site.port}"), pace=pace)
+    proxy = f"{'https' if https else 'http'}://proxy.localhost:{cloud.site.port}"
+    return RunPodEngine(account(base_url or cloud.url, proxy), pace=BRISK)
 
 
 @asynccontextmanager
