@@ -1,22 +1,29 @@
-"""The contract of the engine seam: the same body for the fake and for a real Docker Engine."""
+"""The contract of the engine seam: the same body for the fake, a real Docker Engine, and RunPod's API (as we serve it).
+
+As the launcher does, it saves what each step of a start carries.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from aiodocker import Docker
 
-from core.engines.base import Engine, Instance, Usage
+from core.engines.base import Engine, Instance, Step, Usage
 from core.engines.docker import DockerEngine
 from core.engines.fake import FakeEngine
 from core.errors import Conflict, PodFailed
-from core.model import Pod, Stage, Upstream, Wake
-from tests.core.engines.orders import again, make_pod, make_volume, order_of, start
+from core.model import Pod, Stage, Status, Upstream, Wake
+from tests.core.engines.orders import again, make_pod, make_volume, order_of
 from tests.helpers import until
 from tests.parts import Images
+from tests.runpod.cloud import Cloud, cloud
+
+DISK = 10 * 1024**3
 
 
 @dataclass
@@ -31,9 +38,51 @@ class World:
     def pod(self, **spec: object) -> Pod:
         return make_pod(self.image, **spec)
 
+    async def begun(self, pod: Pod) -> tuple[Pod, list[Step]]:
+        """The pod as its row is after a start, and the steps of it."""
+        steps = [step async for step in self.engine.start(order_of(self.engine, pod))]
+        return saved(pod, steps), steps
+
+    async def started(self, pod: Pod) -> Pod:
+        return (await self.begun(pod))[0]
+
+    async def listed(self, pod: Pod) -> list[Instance]:
+        """What `list` tells of it."""
+        return [one for one in await self.engine.list() if one.pod_id == pod.id]
+
+    async def gone(self, pod: Pod) -> bool:
+        """Nothing of it uses compute; where a stopped pod is kept, it rests."""
+        seen = await self.engine.inspect(pod)
+        return seen is None or (self.engine.features.keeps_pods and seen.resting and not seen.running)
+
+
+def saved(pod: Pod, steps: Iterable[Step]) -> Pod:
+    """With the last reference of these steps."""
+    for step in steps:
+        if step.ref is not None:
+            pod = pod.model_copy(update={"ref": step.ref})
+    return pod
+
+
+@pytest.fixture(params=["fake", "docker", "runpod"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    if request.param == "runpod":
+        async with cloud(tmp_path) as sky:
+            yield World(sky.engine, "docker.io/test/web:1", _There(sky).write, _There(sky).read)
+        return
+    async with _near(request) as opened:
+        yield opened
+
 
 @pytest.fixture(params=["fake", "docker"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def near(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """One whose pods are on this machine."""
+    async with _near(request) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _near(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "fake":
         yield await _fake()
         return
@@ -58,6 +107,22 @@ async def _fake() -> World:
         return engine.read(pod, path)
 
     return World(engine, "fake/web:1", write, read)
+
+
+class _There:
+    """Files of a pod in the cloud, which is a fake engine behind a real API."""
+
+    def __init__(self, sky: Cloud) -> None:
+        self._sky = sky
+
+    async def write(self, pod: Pod, path: str, text: str) -> None:
+        self._sky.there.engine.write(await self._row(pod), path, text)
+
+    async def read(self, pod: Pod, path: str) -> str | None:
+        return self._sky.there.engine.read(await self._row(pod), path)
+
+    async def _row(self, pod: Pod) -> Pod:
+        return await self._sky.there.pods.get(await self._sky.there.local(), (pod.ref or "").partition("@")[0])
 
 
 class _Shell:
@@ -86,39 +151,44 @@ async def test_a_start_tells_its_reference_before_anything_exists_and_upstreams_
     pod = world.pod()
     stages: list[Stage] = []
     last = None
+    first = True
     async for step in world.engine.start(order := order_of(world.engine, pod)):
-        if step.ref is not None:
+        pod = saved(pod, [step])
+        if step.ref is not None and first:
+            first = False
             assert await world.engine.inspect(pod) is None
         stages.append(step.stage)
         last = step
     assert stages == sorted(stages, key=list(Stage).index)
     assert set(stages) == {Stage.PULL, Stage.CREATE, Stage.START}
     assert last is not None
-    assert order.address is not None
-    assert last.upstreams == {8080: Upstream(host=order.address, port=8080)}
+    assert last.upstreams is not None
+    assert set(last.upstreams) == {8080}
+    if order.address is not None:
+        assert last.upstreams == {8080: Upstream(host=order.address, port=8080)}
 
 
 async def test_only_the_steps_of_the_pull_come_before_the_reference(world: World) -> None:
-    steps = await start(world.engine, world.pod())
+    _, steps = await world.begun(world.pod())
     refs = [step.ref for step in steps if step.ref is not None]
-    assert len(refs) == 1
+    assert refs
     before = [s.stage for s in steps[: [s.ref for s in steps].index(refs[0])]]
     assert set(before) == {Stage.PULL}
 
 
 async def test_a_started_pod_is_seen_alike_by_inspect_and_list(world: World) -> None:
-    pod = world.pod()
-    steps = await start(world.engine, pod)
+    pod, steps = await world.begun(world.pod())
     seen = await world.engine.inspect(pod)
     assert seen is not None
-    assert seen in await world.engine.list()
+    [listed] = await world.listed(pod)
+    assert listed == (seen if listed.run else seen.model_copy(update={"run": 0, "ref": listed.ref, "upstreams": {}}))
     assert (seen.pod_id, seen.run, seen.running, seen.exit_code, seen.out_of_memory) == (pod.id, 1, True, None, False)
-    assert seen.ref == next(s.ref for s in steps if s.ref)
+    assert seen.ref == pod.ref
     assert seen.upstreams == steps[-1].upstreams
 
 
 async def test_every_verb_is_fine_when_nothing_is_there(world: World) -> None:
-    pod, engine = world.pod(volume=1), world.engine
+    pod, engine = world.pod(volume=DISK), world.engine
     for _ in range(2):
         await engine.stop(pod)
         await engine.terminate(pod)
@@ -131,22 +201,20 @@ async def test_every_verb_is_fine_when_nothing_is_there(world: World) -> None:
 
 
 async def test_a_stop_loses_the_container_disk_and_keeps_the_volume_disk_until_terminate(world: World) -> None:
-    pod = world.pod(volume=1)
-    await start(world.engine, pod)
+    pod = await world.started(world.pod(volume=DISK))
     await world.write(pod, "/disk.txt", "volatile")
     await world.write(pod, "/workspace/kept.txt", "kept")
     assert await world.read(pod, "/disk.txt") == "volatile"
     await world.engine.stop(pod, 5)
-    assert await world.engine.inspect(pod) is None
+    assert await world.gone(pod)
 
-    pod = again(pod)
-    await start(world.engine, pod)
+    pod = await world.started(again(pod))
     assert await world.read(pod, "/disk.txt") is None
     assert await world.read(pod, "/workspace/kept.txt") == "kept"
     await world.engine.terminate(pod)
+    assert await world.engine.inspect(pod) is None
 
-    pod = again(pod)
-    await start(world.engine, pod)
+    pod = await world.started(again(pod))
     assert await world.read(pod, "/workspace/kept.txt") is None
 
 
@@ -154,14 +222,14 @@ async def test_a_network_volume_outlives_its_pod_and_is_not_deleted_while_mounte
     volume = make_volume()
     for _ in range(2):
         await world.engine.create_volume(volume)
-    first, second = (world.pod(network_volume=volume.id, volume=1, volume_path="/data") for _ in range(2))
-    await start(world.engine, first)
+    first, second = (world.pod(network_volume=volume.id, volume=DISK, volume_path="/data") for _ in range(2))
+    first = await world.started(first)
     await world.write(first, "/data/kept.txt", "kept")
     with pytest.raises(Conflict, match="still mounted"):
         await world.engine.delete_volume(volume)
     await world.engine.terminate(first)
 
-    await start(world.engine, second)
+    second = await world.started(second)
     assert await world.read(second, "/data/kept.txt") == "kept"
     await world.engine.terminate(second)
     for _ in range(2):
@@ -170,23 +238,25 @@ async def test_a_network_volume_outlives_its_pod_and_is_not_deleted_while_mounte
 
 async def test_a_network_volume_without_data_is_not_replaced_by_an_empty_one(world: World) -> None:
     with pytest.raises(PodFailed, match="network volume is gone"):
-        await start(world.engine, world.pod(network_volume="nothing"))
+        await world.started(world.pod(network_volume="nothing"))
 
 
 async def test_a_next_run_removes_what_was_left_of_the_one_before(world: World) -> None:
-    pod = world.pod()
-    await start(world.engine, pod)
-    await start(world.engine, again(pod))
-    assert await world.engine.inspect(pod) is None
-    assert [(i.run, i.running) for i in await world.engine.list() if i.pod_id == pod.id] == [(2, True)]
+    pod = await world.started(world.pod())
+    await world.write(pod, "/mark", "of the run before")
+    restarted = await world.started(again(pod).model_copy(update={"status": Status.STARTING}))
+    assert await world.engine.inspect(restarted.model_copy(update={"run": 1})) is None
+    assert [(i.run or 2, i.running) for i in await world.listed(pod)] == [(2, True)]
+    assert await world.read(restarted, "/mark") is None
 
 
 async def test_a_run_that_is_already_there_is_taken_over(world: World) -> None:
-    pod, engine = world.pod(), world.engine
-    order = order_of(engine, pod)
+    engine = world.engine
+    order = order_of(engine, world.pod())
     first = [step async for step in engine.start(order)]
+    pod = saved(order.pod, first)
     await world.write(pod, "/mark", "same container")
-    second = [step async for step in engine.start(order)]
+    second = [step async for step in engine.start(order.model_copy(update={"pod": pod}))]
     assert second[-1] == first[-1]
     assert await world.read(pod, "/mark") == "same container"
 
@@ -195,15 +265,22 @@ async def test_a_start_given_up_after_its_reference_is_cleaned_up_by_stop(world:
     pod = world.pod()
     async with aclosing(world.engine.start(order_of(world.engine, pod))) as steps:
         async for step in steps:
+            pod = saved(pod, [step])
             if step.stage is Stage.START:
                 break
     await world.engine.stop(pod)
+    assert await world.gone(pod)
+
+
+async def test_what_a_failed_first_start_has_made_is_gone_when_it_is_abandoned(world: World) -> None:
+    pod = await world.started(world.pod(volume=DISK))
+    await world.engine.abandon(pod)
     assert await world.engine.inspect(pod) is None
+    assert await world.listed(pod) == []
 
 
 async def test_a_halted_instance_is_left_there_to_look_at(world: World) -> None:
-    pod = world.pod()
-    await start(world.engine, pod)
+    pod = await world.started(world.pod())
     seen = await world.engine.inspect(pod)
     assert seen is not None
     for _ in range(2):
@@ -213,7 +290,7 @@ async def test_a_halted_instance_is_left_there_to_look_at(world: World) -> None:
     assert not left.running
     assert left.exit_code is not None
     assert left.upstreams == {}
-    assert left in await world.engine.list()
+    assert [one.running for one in await world.listed(pod)] == [False]
 
 
 async def test_changes_tells_of_an_instance_that_ended(world: World) -> None:
@@ -227,7 +304,8 @@ async def test_changes_tells_of_an_instance_that_ended(world: World) -> None:
 
     async def end_one() -> bool:
         # The listener may not be on the line yet: what it misses then is not its fault.
-        await start(world.engine, pod)
+        nonlocal pod
+        pod = await world.started(pod)
         await world.engine.stop(pod)
         return pod.id in heard
 
@@ -238,8 +316,7 @@ async def test_changes_tells_of_an_instance_that_ended(world: World) -> None:
 
 
 async def test_logs_are_the_last_lines(world: World) -> None:
-    pod = world.pod(args=("sh", "-c", "echo one; echo two; echo hello from here; exec sleep 60"))
-    await start(world.engine, pod)
+    pod = await world.started(world.pod(args=("sh", "-c", "echo one; echo two; echo hello from here; exec sleep 60")))
     await until(lambda: _has(world.engine, pod, "hello"))
     last = await world.engine.logs(pod, 1)
     assert last.startswith("hello from")
@@ -251,8 +328,8 @@ async def _has(engine: Engine, pod: Pod, word: str) -> bool:
     return word in await engine.logs(pod, 100)
 
 
-async def test_addresses_begin_at_another_place_each_time(world: World) -> None:
-    first, second = world.engine.addresses(), world.engine.addresses()
+async def test_addresses_begin_at_another_place_each_time(near: World) -> None:
+    first, second = near.engine.addresses(), near.engine.addresses()
     assert first is not None
     assert second is not None
     one, other = list(first), list(second)
@@ -262,13 +339,13 @@ async def test_addresses_begin_at_another_place_each_time(world: World) -> None:
 
 
 async def test_a_check_is_one_sentence(world: World) -> None:
-    assert "ngine" in await world.engine.check()
+    assert world.engine.name in (await world.engine.check()).lower()
 
 
-async def test_any_port_of_the_present_run_has_an_upstream_while_it_runs(world: World) -> None:
-    pod, engine = world.pod(), world.engine
+async def test_any_port_of_the_present_run_has_an_upstream_while_it_runs(near: World) -> None:
+    engine = near.engine
     assert engine.features.expose
-    steps = await start(engine, pod)
+    pod, steps = await near.begun(near.pod())
     declared = await engine.upstream(pod, 8080)
     assert steps[-1].upstreams == {8080: declared}
     assert declared is not None
@@ -280,17 +357,18 @@ async def test_any_port_of_the_present_run_has_an_upstream_while_it_runs(world: 
     assert await engine.upstream(pod, 8080) is None
 
 
-async def test_pods_see_this_machine_at_an_address_that_no_pod_is_given(world: World) -> None:
-    inside = await world.engine.inside()
+async def test_pods_see_this_machine_at_an_address_that_no_pod_is_given(near: World) -> None:
+    inside = await near.engine.inside()
     assert inside is not None
     assert IPv4Address(inside).is_private
-    assert inside not in set(world.engine.addresses() or ())
+    assert inside not in set(near.engine.addresses() or ())
 
 
 async def test_usage_is_told_for_the_present_run_while_it_runs(world: World) -> None:
-    pod, engine = world.pod(), world.engine
+    pod, engine = await world.started(world.pod()), world.engine
     assert engine.features.usage
-    await start(engine, pod)
+    if engine.features.keeps_pods:  # which tells what it knew some moments ago
+        await until(lambda: _told(engine, pod))
     for _ in range(2):
         used = await engine.usage(pod)
         assert used.cpu is not None
@@ -301,6 +379,10 @@ async def test_usage_is_told_for_the_present_run_while_it_runs(world: World) -> 
     assert await engine.usage(again(pod)) == Usage()
     await engine.stop(pod, 1)
     assert await engine.usage(pod) == Usage()
+
+
+async def _told(engine: Engine, pod: Pod) -> bool:
+    return (await engine.usage(pod)).cpu is not None
 
 
 def test_visitors_of_a_sleeping_pod_are_offered_a_button(world: World) -> None:

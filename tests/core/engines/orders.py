@@ -52,7 +52,7 @@ def make_volume() -> Volume:
         name="data",
         owner="p1",
         owner_name="S",
-        size=None,
+        size=10 * 1024**3,
         created_at=_NOW,
     )
 
