@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.gateway.process import find_envoy, short_version, version
-from scripts.bench import acks, doors, homes, lists, proxies, routes, sessions, starts, ticks, wakes, weight
+from scripts.bench import acks, clouds, doors, homes, lists, proxies, routes, sessions, starts, ticks, wakes, weight
 from scripts.bench.figures import Section
 from tests.parts import docker
 
@@ -30,6 +30,7 @@ GROUPS: dict[str, Callable[[], Awaitable[list[Section]]]] = {
     "weight": lambda: weight.measure(1000),
     "lists": lambda: lists.measure(100),
     "doors": lambda: doors.measure(100),
+    "clouds": lambda: clouds.measure(100),
     "sessions": lambda: sessions.measure(1000),
 }
 _TEXT = """# Benchmarks

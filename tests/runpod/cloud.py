@@ -1,6 +1,6 @@
 """A small cloud for many cases: a Podkeeper without containers behind its real `/v2`, with faults on the way."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,11 +46,18 @@ class Cloud:
     clock: HandClock
     there: FakeHouse
     proxy: FaultProxy
+    behind: str
+    """The address of the cloud, past the proxy."""
 
     @property
     def pods(self) -> PodService:
         """Of the first house."""
         return self.house.services.pods
+
+    @property
+    def installation(self) -> str:
+        """Of the first house; its marks carry it."""
+        return self.house._store.installation  # pyright: ignore[reportPrivateUsage]
 
     async def me(self) -> Caller:
         """An admin of the first house."""
@@ -128,25 +135,23 @@ class Cloud:
 
 
 @asynccontextmanager
-async def cloud(
-    data: Path, *, pace: Pace = QUICK, gpus: int = 2, prepare: Callable[[FaultProxy], None] | None = None, **more: Any
-) -> AsyncIterator[Cloud]:
-    """Open both; `prepare`: faults that are there from the beginning; `more`: of the account."""
-    devices = [Gpu(uuid=f"GPU-{n}", type="NVIDIA L4", memory=24 * 1024**3) for n in range(gpus)]
+async def cloud(data: Path, *, pace: Pace = QUICK, **settings: Any) -> AsyncIterator[Cloud]:
+    """Open both; `settings`: of the first."""
+    devices = [Gpu(uuid=f"GPU-{n}", type="NVIDIA L4", memory=24 * 1024**3) for n in range(2)]
     templates = data / "templates"
     templates.mkdir(parents=True)
     for name, keys in TEMPLATES.items():
         (templates / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, "description": "For a test."} | keys))
-    given = Settings(data_dir=data / "ours", templates_dir=templates, reaper_interval=timedelta(days=1))
+    ours: dict[str, Any] = {"data_dir": data / "ours", "templates_dir": templates}
+    given = Settings(**(ours | {"reaper_interval": timedelta(days=1)} | settings))
     gateway, clock = FakeGateway(), HandClock()
     async with AsyncExitStack() as stack:
-        fakes = fake_house(data / "theirs", engine=FakeEngine(gpus=devices), max_pods_per_user=100)
+        fakes = fake_house(data / "theirs", engine=FakeEngine(gpus=devices), max_pods_per_user=1000)
         there = await stack.enter_async_context(fakes)
         door = Starlette(routes=[api.face(there.house.services, TOKEN)])
-        proxy = FaultProxy(await stack.enter_async_context(served(door)))
-        if prepare is not None:
-            prepare(proxy)
+        behind = await stack.enter_async_context(served(door))
+        proxy = FaultProxy(behind)
         between = await stack.enter_async_context(proxy.running())
-        engine = RunPodEngine(account(between, PROXY, **more), pace=pace)
-        ours = running(given, engine=engine, gateway=gateway, now=clock, patience=0.05)
-        yield Cloud(await stack.enter_async_context(ours), engine, gateway, clock, there, proxy)
+        engine = RunPodEngine(account(between, PROXY), pace=pace)
+        first = running(given, engine=engine, gateway=gateway, now=clock, patience=0.05)
+        yield Cloud(await stack.enter_async_context(first), engine, gateway, clock, there, proxy, behind)

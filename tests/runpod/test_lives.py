@@ -199,7 +199,7 @@ async def test_a_status_that_nobody_knows_yet_ends_nothing(sky: Cloud) -> None:
 
 async def test_a_pod_of_ours_that_no_row_knows_is_stopped_and_one_of_somebody_else_is_not(sky: Cloud) -> None:
     await sky.up(name="other")
-    installation = sky.house._store.installation  # pyright: ignore[reportPrivateUsage]
+    installation = sky.installation
     me = await sky.there.local()
     made = [
         await sky.there.started(me, name=name)
