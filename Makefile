@@ -1,6 +1,6 @@
 # One command each; every one sets up what it needs first (scripts/setup.sh).
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint format bench test-image test-llama simulate conformance test-api pictures lock
+.PHONY: help up test check lint format bench test-image test-llama simulate conformance test-api check-runpod pictures lock
 SETUP := bash scripts/setup.sh
 
 help: ## print this
@@ -31,7 +31,7 @@ bench: ## the benchmarks, as ratios, to docs/benchmarks.md
 	@exec $(SETUP) dev .venv/bin/python -m scripts.bench
 
 test-image: ## build the service image, run it as compose.yaml does, and walk a pod through it
-	@exec $(SETUP) run bash scripts/test_image.sh
+	@PODKEEPER_ENGINE=docker; export PODKEEPER_ENGINE; exec $(SETUP) run bash scripts/test_image.sh
 
 test-llama: ## a real llama server as a pod (some minutes, a 240 MB model)
 	@exec $(SETUP) dev bash scripts/test_llama.sh
@@ -42,6 +42,10 @@ simulate: ## 100,000 pod-hours of people, tabs, outages and restarts through the
 test-api: ## schemathesis at `/v2` for five minutes, on the fakes (a minute of it is in `make test`)
 	@bash scripts/venv.sh dev
 	@PODKEEPER_FUZZ_SECONDS=300 .venv/bin/pytest -s tests/api/test_fuzz.py
+
+check-runpod: ## on your RunPod account, about two minutes and a cent: start, visit, stop, resume, terminate
+	@bash scripts/venv.sh run
+	@exec .venv/bin/python -m scripts.check_runpod
 
 conformance: ## the official MCP conformance suite against our server (npm, half a minute)
 	@bash scripts/venv.sh dev

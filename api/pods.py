@@ -78,21 +78,26 @@ class PodPaths:
         return JSONResponse(self._shown(who, await self._pod(request, who)))
 
     async def update(self, request: Request, who: Caller) -> Response:
-        """Only its ports can be changed; what it is already may be said."""
+        """Only its name and its ports can be changed; what it is already may be said."""
         body = bodies.checked("UpdatePodRequest", await bodies.read(request))
         pod = await self._pod(request, who)
+        if "name" in body:
+            body["name"] = bodies.slug(body["name"])
         now = self._shown(who, pod)
-        different = [
+        different = {
             name for name, value in body.items() if now.get(name) != value and not (name == "mounts" and not value)
-        ]
-        if different == ["ports"]:
-            return JSONResponse(self._shown(who, await self._ports(who, pod, body["ports"])))
-        if different:
+        }
+        fixed = sorted(different - {"name", "ports"})
+        if fixed:
             raise InvalidInput(
-                f"{', '.join(different)}: Podkeeper changes only the ports of a pod that is there. Create another pod "
-                "with what you want, and delete this one."
+                f"{', '.join(fixed)}: Podkeeper changes only the name and the ports of a pod that is there. Create "
+                "another pod with what you want, and delete this one."
             )
-        return JSONResponse(now)
+        if "name" in different:
+            pod = await self._services.pods.rename(who, pod.id, body["name"])
+        if "ports" in different:
+            pod = await self._ports(who, pod, body["ports"])
+        return JSONResponse(self._shown(who, pod))
 
     async def _ports(self, who: Caller, pod: Pod, wanted: list[str]) -> Pod:
         here = [str(port) for port in pod.spec.ports]

@@ -4,9 +4,12 @@ import asyncio
 import logging
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from slack_sdk.errors import SlackApiError
+
 from bot.bills import total
 from bot.blocks import Message, context, section
 from bot.mail import Mail
+from bot.post import UNREACHABLE
 from bot.standing import FACE
 from bot.tasks import report
 from bot.words import code, escape
@@ -41,6 +44,8 @@ class Digest:
                 await self.look()
             except PodError as error:
                 log.warning("the digest waits: %s", error)
+            except (SlackApiError, *UNREACHABLE) as error:
+                log.warning("the digest is lost: Slack does not take it (%s)", type(error).__name__)
             except Exception as error:
                 report(error, "the daily digest")
             await asyncio.sleep(self._pace)

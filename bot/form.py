@@ -6,7 +6,7 @@ from typing import Any
 from bot.blocks import Block, context
 from bot.words import clip
 from core.errors import InvalidInput
-from core.model import Pod, Template, Volume
+from core.model import GpuRequest, Pod, Template, Volume
 from core.service import StartRequest
 from core.units import format_bytes, format_duration, format_money
 
@@ -22,12 +22,15 @@ _TYPED = {
     "name": ("Name", "as the template is called, with a number"),
     "cpu": ("vCPUs", "as the template says, or for example 2"),
     "memory": ("Memory", "as the template says, or for example 8g"),
-    "gpu": ("GPU", "as the template says, or any, A100, A100:2, none"),
+    "gpu": ("GPU", "as the template says, or any, A100:2, A100,L40S (the first to be had), none"),
     "volume": ("Volume disk, kept until it is terminated", "as the template says, or for example 20g; 0 for none"),
     "idle": ("Stop after so much silence", "as the template says, or for example 30m; 0 for never"),
     "lifetime": ("Stop after so long, whatever its traffic", "as the template says, or for example 12h; 0 for never"),
 }
 """Fields of one line: label, and what is shown while nothing is typed."""
+_LONGEST = {"env": 3000, "gpu": GpuRequest.LONGEST}
+"""Characters of a field, where they are not `_LONG`."""
+_LONG = 100
 
 
 def start_form(
@@ -44,7 +47,7 @@ def start_form(
         field = _select("network_volume", "Network volume, in place of the volume disk", offered, given.network_volume)
         blocks.append({**field, "optional": True})
     env = _line("env", "Environment, a NAME=value on each line", "MODEL=tiny", _lines(given.env))
-    env["element"] |= {"multiline": True, "max_length": 3000}
+    env["element"]["multiline"] = True
     env["hint"] = _plain("Slack sees what is typed here: no passwords.")
     return {
         "type": "modal",
@@ -155,9 +158,9 @@ def _select(name: str, label: str, options: Sequence[Block], chosen: str | None)
 
 def _line(name: str, label: str, hint: str, given: str | None) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": _VALUE, "placeholder": _plain(clip(hint, 150))}
-    element["max_length"] = 100
+    element["max_length"] = longest = _LONGEST.get(name, _LONG)
     if given:
-        element["initial_value"] = given[: 3000 if name == "env" else 100]
+        element["initial_value"] = given[:longest]
     return {"type": "input", "block_id": name, "optional": True, "label": _plain(label), "element": element}
 
 

@@ -85,6 +85,26 @@ def woken(pod: Pod) -> Message:
     return Message(text, [section(text), *actions(*_end_now(pod))])
 
 
+def moved(shown: Shown, reason: str) -> Message:
+    """The engine has put it elsewhere; a TCP address may be another one now."""
+    tcp = [escape(url) for _, url in shown.addresses if not url.startswith("http")]
+    return _letter(f"{code(shown.pod.name)} was moved", [escape(reason), f"Now at {', '.join(tcp)}" if tcp else ""], [])
+
+
+def orphan(pod_id: str, reason: str) -> Message:
+    """For the admins: something of ours that no pod claims was halted."""
+    return _letter(
+        "Something ran that nobody asked for", [escape(reason), f"It carries the pod id {code(pod_id)}."], []
+    )
+
+
+def balance(reason: str) -> Message:
+    """For the admins: nothing starts until somebody adds credit."""
+    first = reason.partition("\n")[0]
+    lines = [escape(first), "Starts fail until then. You are told once, and again only after a start has succeeded."]
+    return _letter("No pod can be started", lines, [])
+
+
 def forget(pod: Pod, since: datetime, volume: int | None) -> Message:
     """The proposal to delete a pod that has been stopped for long; it is carried out only after a yes."""
     what = f"its volume disk ({format_bytes(volume)} at {code(pod.spec.volume_path)})" if volume else "nothing else"

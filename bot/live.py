@@ -98,7 +98,8 @@ class Live:
 
     def look(self, pod: Pod) -> Shown:
         """A pod with its addresses."""
-        return Shown(pod, self._services.pods.urls(pod), self._local, self._services.now())
+        pods = self._services.pods
+        return Shown(pod, pods.urls(pod), self._local, self._services.now(), pods.remark(pod))
 
     async def expect(self, pod: Pod) -> None:
         """Learn how long its start takes as a rule, for what is rendered from now on."""

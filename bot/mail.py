@@ -58,16 +58,24 @@ class Mail:
             _complain(error)
             return None
 
-    async def report(self, message: Message, key: str) -> None:
-        """Tell the admins, if they have a channel and it takes it; once for each key."""
-        if self._admins is None or not await self._services.pods.first_time(f"slack:{key}"):
-            return
+    async def report(self, message: Message, key: str) -> bool:
+        """Tell the admins, once for each key; False: they have no channel, or it takes no message.
+
+        SlackApiError, or one of UNREACHABLE, when it may succeed later.
+        """
+        if self._admins is None:
+            return False
+        if not await self._services.pods.first_time(f"slack:{key}"):
+            return True
         try:
             await self._poster.say(self._admins, message)
-        except SlackApiError as error:
+        except (SlackApiError, *UNREACHABLE) as error:
+            await self._services.pods.may_repeat(f"slack:{key}")
+            if not isinstance(error, SlackApiError) or refusal(error) in PASSING:
+                raise
             _complain(error)
-        except UNREACHABLE as error:
-            log.warning("the admins could not be told: Slack does not answer (%s)", type(error).__name__)
+            return False
+        return True
 
 
 def _complain(error: SlackApiError) -> None:

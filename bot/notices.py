@@ -14,12 +14,12 @@ from bot.live import Live
 from bot.mail import Mail
 from bot.places import Places
 from bot.post import GONE, PASSING, UNREACHABLE, Posted, Poster, refusal
-from bot.standing import Standing
+from bot.standing import FACE, Standing
 from bot.tasks import report
 from bot.views import card, plain, problem
 from bot.words import code, escape
 from bot.zones import Zones, morning
-from core.errors import PodError
+from core.errors import BalanceUsedUp, PodError
 from core.model import Cause, Event, Pod, Status
 from core.service import Services
 
@@ -38,6 +38,8 @@ _ENDED = {
 _BY_ITSELF = frozenset({"pod.ended", "pod.failed"})
 _SETTLING = frozenset({"pod.warning_withdrawn", "pod.kept", "pod.running", *_ENDED})
 """What is written into the message that stands, when there is one."""
+_BALANCE = "balance"
+"""Noted while the admins know that the engine's account has no credit left."""
 
 
 class Notices:
@@ -118,9 +120,8 @@ class Notices:
     async def _tell(self, event: Event) -> None:
         if event.kind == "confirm.asked":
             return await self._consent(event)
+        await self._report(event)
         pod = await self._services.pods.of_event(event)
-        if event.kind == "pod.stop_failed":
-            await self._mail.report(problem(_reason(event)), f"report {event.seq}")
         owner = await self._services.pods.owner(pod, "slack") if pod is not None else None
         if pod is None or owner is None:
             return None
@@ -132,6 +133,8 @@ class Notices:
             await self._settle(user, pod, event)
         elif event.kind == "pod.woken":
             await self._mail.send(user, pod, letters.woken(pod))
+        elif event.kind == "pod.moved" and _runs_on(pod, event):
+            await self._mail.send(user, pod, letters.moved(self._live.look(pod), _reason(event)))
         elif event.kind == "pod.stop_failed":
             await self._mail.send(user, pod, problem(_reason(event)), reported=True)
         if event.kind == "pod.running":
@@ -139,6 +142,23 @@ class Notices:
         elif event.kind == "pod.terminated":
             await self._places.forget(pod.id)
         return None
+
+    async def _report(self, event: Event) -> None:
+        """To the admins, whoever's pod it is, and though nobody's it may be."""
+        notes, key = self._services.notes, f"report {event.seq}"
+        match event.kind:
+            case "pod.stop_failed":
+                await self._mail.report(problem(_reason(event)), key)
+            case "pod.orphan":
+                await self._mail.report(letters.orphan(event.pod_id, _reason(event)), key)
+            case "pod.failed" if event.data.get("code") == BalanceUsedUp.code:
+                known = await notes.all(FACE, _BALANCE)
+                if not known and await self._mail.report(letters.balance(_reason(event)), key):
+                    await notes.put(FACE, _BALANCE, event.at.isoformat())
+            case "pod.running":
+                await notes.drop(FACE, _BALANCE)
+            case _:
+                pass
 
     async def _ask(self, user: str, pod: Pod, event: Event) -> None:
         """A new message, for an edit would ring no bell; not when it has been overtaken already."""
@@ -211,8 +231,7 @@ class Notices:
             case "pod.exited" | "pod.terminated":
                 return event.data.get("cause") == Cause.IDLE
             case "pod.warning_withdrawn":
-                still = pod.run == event.run and pod.status is Status.RUNNING
-                return still and not await self._standing.missed(pod.id)
+                return _runs_on(pod, event) and not await self._standing.missed(pod.id)
             case "pod.failed":
                 return not self._live.tells(event.pod_id, event.run)
             case kind:
@@ -227,6 +246,11 @@ class Notices:
                 raise
             return False
         return True
+
+
+def _runs_on(pod: Pod, event: Event) -> bool:
+    """It is in the run that the event is about."""
+    return pod.run == event.run and pod.status is Status.RUNNING
 
 
 def _reason(event: Event) -> str:

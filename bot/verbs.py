@@ -40,7 +40,7 @@ _START = {
     "name": Option("demo", "what to call it"),
     "cpu": Option("2", "vCPUs"),
     "memory": Option("8g", "memory; passing it ends the pod"),
-    "gpu": Option("any", "GPU type, or TYPE:COUNT"),
+    "gpu": Option("A100,L40S", "GPU type, or several, the first to be had; TYPE:COUNT; or any"),
     "volume": Option("20g", "volume disk, kept until terminate; 0 for none"),
     "network-volume": Option("datasets", "an existing network volume, in place of the volume disk"),
     "env": Option("NAME=value", "an environment variable; may be repeated", repeats=True),

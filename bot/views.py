@@ -48,6 +48,8 @@ class Shown:
     local: bool = False
     """Its addresses open only on the machine where Podkeeper runs."""
     now: datetime | None = None
+    remark: str | None = None
+    """What its engine's limits mean for whoever uses its addresses."""
 
     @property
     def kept(self) -> str:
@@ -131,6 +133,8 @@ def _running(shown: Shown, by: str) -> Message:
     blocks.append(context(" · ".join(filter(None, [f"{rule}{cost}", shown.kept]))))
     if shown.local and shown.addresses:
         blocks.append(context("opens on the machine where Podkeeper runs"))
+    if shown.remark:
+        blocks.append(context(escape(shown.remark)))
     if by:
         blocks.append(_by(by))
     buttons = [
@@ -142,7 +146,8 @@ def _running(shown: Shown, by: str) -> Message:
     addresses = ", ".join(escape(url) for _, url in shown.addresses)
     return Message(
         f"{code(pod.name)} is running{f' at {addresses}' if addresses else ''}. {rule}{cost}."
-        + (f" It is {shown.kept}." if shown.kept else ""),
+        + (f" It is {shown.kept}." if shown.kept else "")
+        + (f" {escape(shown.remark)}" if shown.remark else ""),
         [*blocks, *actions(*buttons)],
     )
 

@@ -28,7 +28,7 @@ async def banner(house: House, settings: Settings, faces: Faces) -> str:
         f"  RunPod's API         {url}/v2/docs",
         *(f"  {line}" for line in await house.describe()),
         "",
-        "Start a first pod, in a second terminal:",
+        f"Start a first pod, in a second terminal{_price(settings)}:",
         f"  {here} pod start hello",
         "",
         "Connect an assistant:",
@@ -41,6 +41,11 @@ async def banner(house: House, settings: Settings, faces: Faces) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _price(settings: Settings) -> str:
+    """Said where the machines are somebody else's."""
+    return " (RunPod charges for it while it runs)" if settings.engine == "runpod" else ""
 
 
 def _slack(settings: Settings, faces: Faces) -> list[str]:

@@ -7,17 +7,15 @@ import stat
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 from cryptography import x509
 
-from cli.banner import this_machine_only
+from cli.checks import Check
 from cli.client import is_ours
-from cli.output import plain
+from cli.doctor_slack import look_at_slack
 from core.app import make_data_dir, named_engine
 from core.errors import PodError
 from core.gateway.process import check_free, find_envoy, short_version, version
@@ -26,24 +24,6 @@ from core.service.jwks import KeySet
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    text: str
-    """What was found; when it is wrong, also how to mend it."""
-
-    def document(self) -> dict[str, Any]:
-        """For --json."""
-        return asdict(self)
-
-    def line(self) -> str:
-        """For people."""
-        return plain(f"{'✓' if self.ok else '✗'} {self.name}: {self.text}")
 
 
 async def examine(settings: Settings) -> list[Check]:
@@ -59,7 +39,7 @@ async def examine(settings: Settings) -> list[Check]:
     checks.append(_certificate(settings))
     checks.append(await _service(local, up))
     checks += _templates(settings)
-    checks += await _slack(settings)
+    checks += await look_at_slack(settings)
     if settings.login_jwks is not None:
         checks.append(await _logins(settings.login_jwks))
     return checks
@@ -152,6 +132,8 @@ def _ports(settings: Settings, up: bool) -> list[Check]:
 
 def _tcp_ports(settings: Settings, up: bool) -> Check:
     name, ports, host = "TCP ports", settings.tcp_ports, settings.gateway_listen[0]
+    if settings.engine == "runpod":
+        return Check(name, True, "pods at RunPod have theirs at addresses of RunPod's; those are not counted as use")
     if not ports:
         return Check(name, True, "PODKEEPER_TCP_PORTS is not set, so TCP ports of pods (22/tcp) have no address")
     span = f"{ports[0]}-{ports[-1]}"
@@ -249,76 +231,9 @@ def _templates(settings: Settings) -> list[Check]:
     return [Check("templates", False, problem) for problem in catalog.problems]
 
 
-async def _slack(settings: Settings) -> list[Check]:
-    bot_token, app_token, secret = settings.slack_bot_token, settings.slack_app_token, settings.slack_signing_secret
-    if bot_token is None:
-        if app_token is None and secret is None:
-            return [Check("Slack", True, "not set, so there is no /pod; docs/slack.md shows how to set it")]
-        return [Check("Slack", False, "SLACK_BOT_TOKEN is missing, so Slack is off; see docs/slack.md.")]
-    found: list[Check] = []
-    for name, token, prefix in (("SLACK_BOT_TOKEN", bot_token, "xoxb-"), ("SLACK_APP_TOKEN", app_token, "xapp-")):
-        if token is not None and not token.get_secret_value().startswith(prefix):
-            found.append(Check("Slack", False, f"{name} does not begin with {prefix}; it is another kind of token."))
-    if app_token is None and secret is None:
-        text = "neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is set, so /pod cannot reach us; see docs/slack.md."
-        found.append(Check("Slack", False, text))
-    if not found:
-        found.append(await _bot_token(settings.slack_api_url, bot_token.get_secret_value()))
-    if app_token is not None and all(check.ok for check in found):
-        found += await _app_token(settings.slack_api_url, app_token.get_secret_value())
-    here_only = this_machine_only(settings)
-    return [*found, *([Check("Slack addresses", True, here_only)] if here_only is not None else [])]
-
-
 async def _logins(jwks: str) -> Check:
     try:
         keys = await KeySet(jwks, lambda: datetime.now(UTC)).check()
     except PodError as error:
         return Check("company logins", False, f"{error} Until they can be, no company login is let in.")
     return Check("company logins", True, f"keys at {jwks}: {keys}")
-
-
-async def _bot_token(base: str, token: str) -> Check:
-    """Whether Slack can be reached, knows the token, and lets it do what we do."""
-    from bot.manifest import scopes
-
-    try:
-        answer, given = await _ask_slack(base, "auth.test", token)
-    except (httpx.HTTPError, ValueError) as error:
-        return Check("Slack", False, _blocked(base, error))
-    if not answer.get("ok"):
-        return Check("Slack", False, f"Slack refuses SLACK_BOT_TOKEN ({answer.get('error')}); see docs/slack.md.")
-    missing = sorted(scopes() - given) if given else []
-    if missing:
-        text = f"SLACK_BOT_TOKEN lacks the scope {', '.join(missing)}: bring the app's manifest up to date"
-        return Check("Slack", False, f"{text} (`podkeeper slack manifest` prints it) and install the app again.")
-    return Check("Slack", True, f"connected as {answer.get('user')} in {answer.get('team')}")
-
-
-async def _app_token(base: str, token: str) -> list[Check]:
-    """What is wrong with the token of Socket Mode."""
-    try:
-        answer, _ = await _ask_slack(base, "apps.connections.open", token)
-    except (httpx.HTTPError, ValueError) as error:
-        return [Check("Slack", False, _blocked(base, error))]
-    if answer.get("ok"):
-        return []
-    if answer.get("error") == "missing_scope":
-        return [Check("Slack", False, "SLACK_APP_TOKEN lacks the scope connections:write; make a new one with it.")]
-    return [Check("Slack", False, f"Slack refuses SLACK_APP_TOKEN ({answer.get('error')}); see docs/slack.md.")]
-
-
-async def _ask_slack(base: str, method: str, token: str) -> tuple[dict[str, Any], set[str]]:
-    """The answer, and the scopes that Slack says the token has."""
-    async with httpx.AsyncClient(timeout=10) as client:
-        url = f"{base.rstrip('/')}/{method}"
-        answer = await client.post(url, headers={"Authorization": f"Bearer {token}"})
-    given = answer.headers.get("x-oauth-scopes", "")
-    return dict(answer.json()), {scope.strip() for scope in given.split(",") if scope.strip()}
-
-
-def _blocked(base: str, error: Exception) -> str:
-    return (
-        f"Slack does not answer at {base} ({type(error).__name__}): no network, a proxy or firewall in between, or "
-        "another SLACK_API_URL."
-    )

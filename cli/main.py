@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import confirm, pods, registries, slack, tokens, use, volumes
+from cli import adopt, confirm, pods, registries, slack, tokens, use, volumes
 from cli.output import Failed, complain, print_json
 from core.errors import InvalidInput, PodError
 from core.units import shorten
@@ -32,6 +32,7 @@ app.add_typer(volumes.app, name="volume")
 app.add_typer(registries.app, name="registry")
 app.add_typer(tokens.app, name="token")
 app.add_typer(slack.app, name="slack")
+app.command("adopt")(adopt.adopt)
 app.command("confirm")(confirm.confirm)
 app.command("link")(confirm.link)
 

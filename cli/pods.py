@@ -28,7 +28,9 @@ def start(
     name: Annotated[str | None, typer.Option(help="Lowercase letters, digits, hyphens. Default: TEMPLATE-N.")] = None,
     cpu: Annotated[float | None, typer.Option(help="vCPUs: 2, 0.5.")] = None,
     memory: Annotated[str | None, typer.Option(help="512m, 8g.")] = None,
-    gpu: Annotated[str | None, typer.Option(help="TYPE or TYPE:COUNT, any, none.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="TYPE or TYPE:COUNT, any, none; A100,L40S: the first to be had.")
+    ] = None,
     volume: Annotated[str | None, typer.Option(help="Size of the volume disk: 20g; 0 for none.")] = None,
     network_volume: Annotated[str | None, typer.Option(help="Name of a network volume.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="NAME=value; may be given again.")] = None,
@@ -247,6 +249,8 @@ def _tell(pod: dict[str, Any]) -> None:
             for variable, token in (pod["login"] or {}).items():
                 complain(f"Log in with {token} (it is in the pod's {variable}).")
             complain(_afterwards(pod))
+            if pod["remark"] is not None:
+                complain(pod["remark"])
         case "EXITED":
             say(f"{name} is stopped.")
             complain(f"Start it again with `podkeeper pod resume {name}`.")

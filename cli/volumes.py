@@ -30,7 +30,7 @@ def list_volumes(as_json: Json = False) -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Lowercase letters, digits, hyphens.", metavar="NAME")],
-    size: Annotated[str | None, typer.Option(help="For the record: 100g. Docker does not enforce it.")] = None,
+    size: Annotated[str | None, typer.Option(help="100g. RunPod wants one; Docker does not enforce it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a network volume."""

@@ -9,6 +9,7 @@
     │   └── Unconfirmed         their person has not said yes to it
     ├── Conflict                not in this status, or a name that is taken
     ├── QuotaExceeded           a limit of this installation
+    │   └── BalanceUsedUp       the account that pays for the engine has no credit left
     ├── NoCapacity              the engine has not got what was asked for
     ├── PodFailed               the pod itself: its image, its command, its memory, its readiness
     ├── Unavailable             the engine, the gateway or the database does not answer; try again later
@@ -72,6 +73,12 @@ class QuotaExceeded(PodError):
     """A limit of this installation would be passed."""
 
     code = "quota_exceeded"
+
+
+class BalanceUsedUp(QuotaExceeded):
+    """Nothing more starts on the engine until somebody adds credit there."""
+
+    code = "balance_used_up"
 
 
 class NoCapacity(PodError):

@@ -97,7 +97,7 @@ class Reconciler:
             return False
         if instance is None or not instance.running or instance.ref == pod.ref or self._launcher.carrying(pod.id):
             return False
-        reason = f"The engine has put it elsewhere ({instance.ref}); its address is the same."
+        reason = f"The engine has put it elsewhere ({instance.ref}); its web addresses are the same."
         draft = Draft(kind="pod.moved", actor="reconciler", via="reconciler", data={"reason": reason})
         changes = {"ref": instance.ref, "upstreams": dict(instance.upstreams)}
         current = await self._store.amend(

@@ -9,6 +9,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from pydantic import ValidationError
 
 from core.errors import (
+    BalanceUsedUp,
     Conflict,
     Forbidden,
     InvalidInput,
@@ -31,6 +32,7 @@ _NEXT: Mapping[type[PodError], str] = {
     Unconfirmed: "When the user says that they have, call {tool} again with the same arguments.",
     Conflict: "Call pod_get to see its status and what is allowed now.",
     QuotaExceeded: "Call pod_list, let the user choose a pod to pod_stop or pod_terminate, then call {tool} again.",
+    BalanceUsedUp: "Do not try again; tell the user.",
     NoCapacity: "Call {tool} again with what there is, or tell the user.",
     PodFailed: "Call pod_logs to see what it wrote, pod_resume to try again, or pod_terminate to remove it.",
     Unavailable: "Call {tool} again in a minute; if it stays like this, tell the user.",

@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Context, Resolve
 from pydantic import Field
 
 from core.errors import InvalidInput, PodFailed
-from core.model import Caller, Pod, Status
+from core.model import Caller, GpuRequest, Pod, Status
 from core.service import Services, StartRequest
 from mcp_server import confirm
 from mcp_server.auth import caller
@@ -56,7 +56,12 @@ class PodTools:
         cpu: Annotated[float | None, Field(description="vCPUs", ge=0.01, le=1024, examples=[2])] = None,
         memory: Annotated[str | None, Field(description="At least 6m", max_length=20, examples=["8g"])] = None,
         gpu: Annotated[
-            str | None, Field(description="TYPE[:COUNT], any, or none", max_length=70, examples=["A100:2"])
+            str | None,
+            Field(
+                description="TYPE[:COUNT], any, none; A,B: the first to be had",
+                max_length=GpuRequest.LONGEST,
+                examples=["A100,L40S:2"],
+            ),
         ] = None,
         volume: Annotated[
             str | None,

@@ -14,6 +14,7 @@ from core.units import format_bytes, format_duration
 Moment = Annotated[datetime, AfterValidator(lambda at: at.replace(microsecond=0))]
 """A time as it is shown, to the second."""
 
+_UP = (Status.PROVISIONING, Status.STARTING, Status.RUNNING)
 MAX_LOG_BYTES = 32_000
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
@@ -102,6 +103,8 @@ class PodView(PodLine):
     ready_at: Moment | None
     kept_by: str | None
     warned_at: Moment | None = Field(description="When its owner was told of the end that is near")
+    remark: str | None = Field(description="Tell the user")
+    """Not in `hint`, which names tools and is not for people."""
     now: Moment
 
     @classmethod
@@ -130,6 +133,7 @@ class PodView(PodLine):
             ready_at=pod.ready_at,
             kept_by=pod.kept_by,
             warned_at=pod.warned_at,
+            remark=pods.remark(pod) if pod.status in _UP else None,
             now=pods.now,
         )
 

@@ -9,12 +9,15 @@ shift || true
 
 bash scripts/venv.sh "$what"
 parts=(engine busybox)
+# On RunPod's cloud the service needs nothing of this machine but Python; the tests need Docker all the same.
+[ "$what:${PODKEEPER_ENGINE:-docker}" != run:runpod ] || parts=()
 [ "$what" = run ] || parts+=(client registry postgresql curl namespace)
-bash scripts/parts.sh "${parts[@]}"
+[ ${#parts[@]} -eq 0 ] || bash scripts/parts.sh "${parts[@]}"
 
 [ $# -gt 0 ] || exit 0
 # Someone added to the group docker after this shell began is a member only in a new one.
-if [ -z "${DOCKER_HOST:-}" ] && [ "$(id -u)" -ne 0 ] && [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ]; then
+if [ ${#parts[@]} -gt 0 ] && [ -z "${DOCKER_HOST:-}" ] && [ "$(id -u)" -ne 0 ] && [ -S /var/run/docker.sock ] &&
+  [ ! -w /var/run/docker.sock ]; then
   exec sg docker -c "exec $(printf '%q ' "$@")"
 fi
 exec "$@"

@@ -1,20 +1,43 @@
 """A whole house on the fake engine and the fake gateway, with a real SQLite file and the clock in the hand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from core.app import House, running
+from core.engines.base import Features, Order, Step
 from core.engines.fake import FakeEngine
+from core.errors import BalanceUsedUp
 from core.gateway.fake import FakeGateway
 from core.model import Caller, Pod
 from core.service import PodService, StartRequest
 from core.settings import Settings
+
+REMARK = "This engine ends a request after 100 s; its own <address> is open."
+
+
+class LimitedEngine(FakeEngine):
+    """One whose limits are told at each start."""
+
+    features: ClassVar[Features] = FakeEngine.features.model_copy(update={"remark": REMARK})
+
+
+class PoorEngine(FakeEngine):
+    """One that starts nothing while its account has no credit."""
+
+    credit = False
+
+    async def start(self, order: Order) -> AsyncGenerator[Step]:
+        """As the fake, if somebody pays."""
+        if not self.credit:
+            raise BalanceUsedUp("The balance is used up: you have <$0>. An admin must add credit first.")
+        async for step in super().start(order):
+            yield step
 
 
 class HandClock:

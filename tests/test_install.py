@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -78,6 +79,28 @@ def test_an_engine_is_found_without_docker_s_client():
     assert subprocess.run(ping).returncode == 0
     assert subprocess.run(ping, env={**os.environ, "DOCKER_HOST": "unix:///nowhere"}).returncode == 1
     assert subprocess.run(ping, env={**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "engine", "parts"),
+    [
+        ("run", None, "engine busybox"),
+        ("run", "docker", "engine busybox"),
+        ("run", "runpod", None),
+        ("dev", "runpod", "engine busybox client registry postgresql curl namespace"),
+    ],
+)
+def test_what_is_set_up_is_what_the_engine_needs(tmp_path: Path, what: str, engine: str | None, parts: str | None):
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts")
+    for name in ("venv", "parts"):
+        (tmp_path / "scripts" / f"{name}.sh").write_text(f'echo "{name}: $*"\n')
+    environment = {key: value for key, value in os.environ.items() if key != "PODKEEPER_ENGINE"}
+    environment |= {"PODKEEPER_ENGINE": engine} if engine is not None else {}
+    words = ["bash", tmp_path / "scripts" / "setup.sh", what, "echo", "and then"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    asked = [f"parts: {parts}"] if parts is not None else []
+    assert done.stdout.splitlines() == [f"venv: {what}", *asked, "and then"], done.stderr
 
 
 def test_a_python_that_is_too_old_is_said_so(tmp_path: Path):

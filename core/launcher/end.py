@@ -48,14 +48,17 @@ class End:
         self._terms = terms
         self._worker = worker
 
-    async def fail(self, pod: Pod, reason: str) -> None:
-        """From a failed start to ERROR, once the engine has said that nothing of it runs."""
+    async def fail(self, pod: Pod, reason: str, code: str | None = None) -> None:
+        """From a failed start to ERROR, once the engine has said that nothing of it runs.
+
+        `code`: the PodError's; None for a fault of ours.
+        """
         pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
             reason = self._with_last_lines(reason, pod, await self._keep_output(pod))
             await self._insist(pod, "clean up after", lambda: self._engine.abandon(pod))
         await self._close_routes(pod)
-        await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF)
+        await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF, code=code)
 
     async def stop(self, pod: Pod) -> None:
         """From STOPPING to EXITED; at a person's stop what is in flight may finish first."""
@@ -179,15 +182,18 @@ class End:
             pod, "close the address of", lambda: self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
         )
 
-    async def _settle(self, pod: Pod, to: Status, kind: str, reason: str, cause: Cause | None) -> None:
+    async def _settle(
+        self, pod: Pod, to: Status, kind: str, reason: str, cause: Cause | None, *, code: str | None = None
+    ) -> None:
         now = self._now()
+        data = {"reason": reason, "cause": cause} | ({"code": code} if code is not None else {})
         moved = await self._store.move(
             pod.id,
             pod.run,
             {pod.status},
             to,
             now,
-            Draft(kind=kind, actor="worker", via="worker", data={"reason": reason, "cause": cause}),
+            Draft(kind=kind, actor="worker", via="worker", data=data),
             reason=reason,
             cause=cause,
             ended_at=now,

@@ -184,7 +184,7 @@ class Launcher:
         try:
             await Start(self._store, self._engine, self._gateway, self._board, self._now, self._terms).run(pod)
         except PodError as error:
-            await self._end.fail(pod, str(error))
+            await self._end.fail(pod, str(error), error.code)
         except Superseded:
             raise
         except Exception:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import chain
 
 from core.engines.base import Engine, Order
-from core.engines.devices import devices
+from core.engines.devices import choices
 from core.errors import NoCapacity
 from core.gateway.base import Gateway
 from core.model import GpuRequest, Pod, registry_of
@@ -94,16 +94,17 @@ def keepalive_token(pod_id: str, store: Store) -> str:
 
 
 async def _claim_gpus(pod: Pod, request: GpuRequest, store: Store, engine: Engine) -> tuple[str, ...]:
-    fitting = devices(request, await engine.gpus())
-    claimed = await store.claim(pod.id, "gpu", [gpu.uuid for gpu in fitting], request.count)
-    if claimed is None:
-        held = await store.claimed("gpu")
-        free = sum(gpu.uuid not in held for gpu in fitting)
-        raise NoCapacity(
-            f"This needs GPU {request}, and only {free} of {len(fitting)} are free now. "
-            f"Stop a pod that holds one, or try again later. Nothing is charged."
-        )
-    return claimed
+    kinds = choices(request, await engine.gpus())
+    for fitting in kinds:
+        claimed = await store.claim(pod.id, "gpu", [gpu.uuid for gpu in fitting], request.count)
+        if claimed is not None:
+            return claimed
+    held = await store.claimed("gpu")
+    free, there = max((sum(gpu.uuid not in held for gpu in fitting), len(fitting)) for fitting in kinds)
+    raise NoCapacity(
+        f"This needs GPU {request}, and only {free} of {there} are free now. "
+        f"Stop a pod that holds one, or try again later. Nothing is charged."
+    )
 
 
 def environment(pod: Pod, keepalive: str | None) -> dict[str, str]:

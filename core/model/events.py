@@ -19,16 +19,19 @@ class Event(Frozen):
     pod_id: str
     workspace: str
     kind: str
-    """By a person: `pod.created`, `pod.stop`, `pod.resume`, `pod.restart`, `pod.terminate`, `pod.kept`, `pod.exposed`,
-    `pod.unexposed` (each undone by the other when the gateway refuses), `pod.handed_over` (its owner's company login
-    was linked to somebody, who owns it now); by a visitor of its address: `pod.woken`. By
+    """By a person: `pod.created` (`data["adopted"]`: the engine's name of the pod there that was taken in), `pod.stop`,
+    `pod.resume`, `pod.restart`, `pod.terminate`, `pod.kept`, `pod.renamed` (`data["from"]`, `data["to"]`),
+    `pod.exposed`, `pod.unexposed` (each undone by the other when the gateway refuses), `pod.handed_over` (its owner's
+    company login was linked to somebody, who owns it now); by a visitor of its address: `pod.woken`. By
     the house: `pod.starting`, `pod.running`, `pod.idle_warning` (`data["deadline"]`, ISO 8601, `action`,
     `by_lifetime`), `pod.warning_withdrawn`, `pod.idle_notice` (idle, and its rule says to tell only), `pod.idle_stop`
     (the reaper decided; `data["action"]`), `pod.exited` (stopped; `data["cause"]`), `pod.ended` (it ended by itself or
-    vanished), `pod.failed`, `pod.terminated`, `pod.stop_failed` (will be tried again), `pod.forget_proposed` (stopped
-    so long ago that it may be deleted, if its owner says so), `pod.orphan` (something of ours that no row claims was
-    halted). Something may wait for a person's yes: `confirm.asked` (`pod_id` is then what it is about, and
-    `data["code"]` which question). `data["reason"]` is for people, `data["client"]` the program a person acted by."""
+    vanished), `pod.failed` (of a start: `data["code"]`, the PodError's), `pod.terminated`, `pod.stop_failed` (will be
+    tried again), `pod.forget_proposed` (stopped so long ago that it may be deleted, if its owner says so), `pod.moved`
+    (the engine has put a running pod elsewhere; it keeps its web addresses), `pod.orphan` (something of ours that no
+    row claims was halted; there may be no such pod). Something may wait for a person's yes: `confirm.asked` (`pod_id`
+    is then what it is about, and `data["code"]` which question). `data["reason"]` is for people, `data["client"]` the
+    program a person acted by."""
     status: Status | None = None
     """The status after it."""
     run: int = 1

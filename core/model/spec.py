@@ -1,9 +1,10 @@
 """What a pod is made of and by which rules it lives."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -36,25 +37,25 @@ Port = Annotated[PortModel, BeforeValidator(_port), PlainSerializer(str, return_
 class GpuRequest(Frozen):
     """Whole GPUs asked for: `A100`, `A100:2`, `any`, or `A100,L40S` for the first kind that can be had."""
 
+    LONGEST: ClassVar[int] = 8 * 64 + 7 * 2 + 3
+    """Characters: eight kinds, a comma and a space between each two, and the number."""
+
     type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}(?:, ?[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}){0,7}$")
     count: int = Field(default=1, ge=1, le=64)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `TYPE[:COUNT]`; InvalidInput says what is allowed."""
+        """Read `TYPE[:COUNT]` or `TYPE,TYPE[:COUNT]`; InvalidInput says what is allowed."""
         kind, colon, count = text.strip().rpartition(":")
         if not colon:
             kind, count = text.strip(), "1"
-        if not (count.isascii() and count.isdigit() and 1 <= len(count) <= 2 and kind):
-            raise InvalidInput(
-                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2, any, or A100,L40S."
-            )
-        try:
-            return cls(type=kind, count=int(count))
-        except ValueError:
-            raise InvalidInput(
-                f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2, any, or A100,L40S."
-            ) from None
+        if count.isascii() and count.isdigit() and len(count) <= 2:
+            with suppress(ValueError):
+                return cls(type=kind, count=int(count))
+        raise InvalidInput(
+            f"gpu: {text[:60]!r} is not a GPU request. Write TYPE or TYPE:COUNT, e.g. A100:2 or any; or several types, "
+            "the best one first: A100,L40S:2."
+        )
 
     @property
     def types(self) -> tuple[str, ...]:

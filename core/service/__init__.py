@@ -1,6 +1,7 @@
 """The one door: what every face may ask of the core."""
 
 from core.engines.base import Usage
+from core.service.adopting import Adopting, Offer
 from core.service.confirmations import Confirmations
 from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
@@ -19,6 +20,7 @@ from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
 
 __all__ = [
+    "Adopting",
     "Bill",
     "Confirmations",
     "Costs",
@@ -26,6 +28,7 @@ __all__ = [
     "Linked",
     "Logins",
     "Notes",
+    "Offer",
     "People",
     "PodService",
     "PodShare",

@@ -207,6 +207,10 @@ class Looking:
         """Its declared ports, in order."""
         return tuple(PortUrl(port=str(p), url=self._url(pod, p)) for p in pod.spec.ports)
 
+    def remark(self, pod: Pod) -> str | None:
+        """What the engine's limits mean for this pod, to be told at each start; None where there is nothing to say."""
+        return self._engine.features.remark if pod.spec.http_ports else None
+
     def _url(self, pod: Pod, port: PortModel) -> str | None:
         if port.protocol == "http":
             return self._gateway.url(pod.id, port.number)

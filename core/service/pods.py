@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core.engines.base import Engine
+from core.errors import Conflict
 from core.gateway.base import Gateway
 from core.launcher import Launcher
 from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
@@ -105,14 +106,14 @@ class PodService(Looking):
     async def resume(self, caller: Caller, reference: str) -> Pod:
         """Start a stopped or failed pod again, with its volume disk and a fresh container disk, at the same address."""
         pod = await self.may(caller, reference, Action.RESUME)
-        await self._possible(pod.spec)
+        await self._resumable(pod)
         return await self._act(caller, pod, Action.RESUME, Status.PROVISIONING, limit=self._settings.max_pods_per_user)
 
     async def wake(self, pod: Pod) -> Pod:
         """As `resume`, because somebody visits its address; whether that may start it is for `Waking` to say."""
         visitor = Caller(person="visitor", name="a visitor", workspace=pod.workspace, via="wake")
         may_do(pod, Action.RESUME)
-        await self._possible(pod.spec)
+        await self._resumable(pod)
         limit = self._settings.max_pods_per_user
         return await self._act(visitor, pod, Action.RESUME, Status.PROVISIONING, limit=limit, kind="pod.woken")
 
@@ -127,6 +128,24 @@ class PodService(Looking):
         pod = await self.may(caller, reference, Action.TERMINATE)
         reason = f"terminated by {caller.name}"
         return await self._act(caller, pod, Action.TERMINATE, Status.TERMINATING, reason=reason)
+
+    async def rename(self, caller: Caller, reference: str, name: str) -> Pod:
+        """Call it something else; its id and its addresses stay as they are.
+
+        InvalidInput (no such name is allowed), Conflict (another pod has it, or this one is terminated).
+        """
+        may_change(caller)
+        check_name(name)
+        pod = await self.get(caller, reference)
+        if name == pod.name:
+            return pod
+        draft = self._draft(caller, "pod.renamed")
+        told = draft.model_copy(update={"data": {**draft.data, "from": pod.name, "to": name}})
+        renamed = await self._store.rename(pod.id, name, told, self._now())
+        if renamed is None:
+            raise Conflict(f"{pod.name} is terminated; it keeps its name. Nothing was changed.")
+        self._board.ring(pod.id)
+        return renamed
 
     async def _new(self, caller: Caller, spec: PodSpec, name: str | None, like: Pod | None = None) -> Pod:
         now = self._now()
@@ -152,6 +171,11 @@ class PodService(Looking):
     async def _possible(self, spec: PodSpec) -> PodSpec:
         await self._engine.check()
         return await self._engine.fit(spec)
+
+    async def _resumable(self, pod: Pod) -> None:
+        await self._engine.check()
+        if not self._engine.features.keeps_pods:
+            await self._engine.fit(pod.spec)
 
     async def may(self, caller: Caller, reference: str, action: Action) -> Pod:
         """The pod, if the caller may do this to it now: NotFound, Forbidden or Conflict says why not."""

@@ -22,7 +22,7 @@ class StartRequest(Frozen):
     memory: str | None = None
     """`512m`, `8g`."""
     gpu: str | None = None
-    """`TYPE[:COUNT]`, `any`, or `none`."""
+    """`TYPE[:COUNT]`, `TYPE,TYPE[:COUNT]` (the first to be had), `any`, or `none`."""
     volume: str | None = None
     """Size of the volume disk: `20g`; `0` for none."""
     network_volume: str | None = None

@@ -14,6 +14,7 @@ from core.store.events import Events
 from core.store.holdings import Claims
 from core.store.lead import Leadership
 from core.store.logins import Logins
+from core.store.names import Names
 from core.store.notes import Notes
 from core.store.outputs import Outputs
 from core.store.people import People
@@ -30,7 +31,9 @@ from core.store.whole import whole
 __all__ = ["Person", "Store"]
 
 
-class Store(People, Logins, Tokens, Confirmations, Pods, Claims, Runs, Events, Notes, Outputs, Volumes, Registries):
+class Store(
+    People, Logins, Tokens, Confirmations, Pods, Names, Claims, Runs, Events, Notes, Outputs, Volumes, Registries
+):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 
     Every change of status is written with its event in one transaction; event numbers follow commit order.

@@ -24,7 +24,7 @@ _EXPECTED = {
     "ports": 'a list such as ["8080/http", "22/tcp"]',
     "cpu": "a number of vCPUs such as 2 or 0.5",
     "memory": "a size such as 512m or 8g",
-    "gpu": "TYPE or TYPE:COUNT, such as any or A100:2",
+    "gpu": "TYPE or TYPE:COUNT, such as any or A100:2, or several types, such as A100,L40S",
     "container_disk": "a size such as 20g",
     "volume": "a size such as 20g",
     "volume_path": "an absolute path such as /workspace",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from itertools import chain
@@ -88,6 +89,9 @@ def every_letter(one: views.Shown, reason: str) -> Iterator[Message]:
     for used in (True, False):
         yield letters.withdrawn(one.pod, used=used)
     yield letters.woken(one.pod)
+    yield letters.moved(one, reason).to("<@UANA>")
+    yield letters.orphan(one.pod.id, reason)
+    yield letters.balance(reason)
     yield letters.not_forgotten(one.pod, "<@UANA>")
     yield letters.secrets(one.pod, {"TOKEN": "`<&>" * 20})
     yield letters.why(Why(pod=one.pod, text=reason, at=NOW))
@@ -101,6 +105,7 @@ def every_message() -> Iterator[Message]:
             for reason in REASONS:
                 for full in (True, False):
                     one = shown(pod(status, name, reason, full=full))
+                    yield views.card(replace(one, remark="<&>" * 200), by)
                     yield views.card(one, by)
                     yield views.changed(one, by)
                     yield letters.notice(one, reason or "no reason", "has failed")

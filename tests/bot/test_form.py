@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.form import START_FORM, read, start_form
+from core.engines.fake import FakeEngine
 from core.errors import InvalidInput
-from core.model import Status
+from core.model import Gpu, Status
 from core.service import StartRequest
 from core.units import parse_bytes
 from tests.bot.conftest import ANA, BOB, EVE, GENERAL, Stage, staged
@@ -124,6 +125,21 @@ async def test_a_form_has_the_network_volumes_and_what_was_typed(stage: Stage) -
     assert fields["network_volume"]["initial_option"]["value"] == "datasets"
     assert fields["env"]["initial_value"] == "A=1\nB=2"
     assert fields["gpu"]["initial_value"] == "A100:2"
+
+
+async def test_a_form_holds_as_many_kinds_of_gpu_as_a_request(tmp_path: Path, slack: SlackDouble) -> None:
+    kinds = ",".join(f"NVIDIA A{n}00 80GB PCIe of a long name" for n in range(8))
+    engine = FakeEngine(gpus=[Gpu(uuid="GPU-0", type="NVIDIA A700 80GB PCIe of a long name", memory=80 << 30)])
+    async with staged("socket", tmp_path / "data", slack, engine=engine) as stage:
+        await stage.pod(f'start --gpu "{kinds}"')
+        form = await opened(stage)
+        field = next(block["element"] for block in form.blocks if block["block_id"] == "gpu")
+        assert field["initial_value"] == kinds
+        assert "A100,L40S (the first to be had)" in field["placeholder"]["text"]
+        assert (await slack.submit(ANA, form, template="hello")).ok
+        [post] = await slack.until(lambda: slack.messages(GENERAL))
+        await stage.shows(post, "is running")
+        assert (await stage.only_pod()).gpus == ("GPU-0",)
 
 
 async def test_another_pod_like_this_one_is_asked_for_with_what_it_has(stage: Stage) -> None:

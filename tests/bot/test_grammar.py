@@ -81,6 +81,20 @@ def test_reads_environment(line: str, env: dict[str, str]) -> None:
     assert request.env == env
 
 
+@pytest.mark.parametrize(
+    ("line", "gpu"),
+    [
+        ("--gpu A100,L40S", "A100,L40S"),
+        ('--gpu "A100,L40S:2"', "A100,L40S:2"),
+        ("—gpu=“NVIDIA A100, L40S”", "NVIDIA A100, L40S"),
+    ],
+)
+def test_reads_several_kinds_of_gpu(line: str, gpu: str) -> None:
+    request = parse(f"start hello {line}").request
+    assert request is not None
+    assert request.gpu == gpu
+
+
 def test_reads_the_rules_of_a_start() -> None:
     request = parse("start hello --warning 5m --for=12h --ignore /health —ignore agent:UptimeRobot --wake off").request
     assert request is not None

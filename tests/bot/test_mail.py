@@ -106,25 +106,6 @@ async def test_an_owner_who_has_left_is_told_of_to_the_admins_who_can_act(tmp_pa
         assert (await stage.only_pod()).status is Status.RUNNING
 
 
-async def test_a_stop_that_fails_is_told_to_the_admins_too(tmp_path: Path, slack: SlackDouble) -> None:
-    slack.channel(ADMINS, "admins")
-    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
-        await stage.started("start hello --name demo")
-        stage.home.engine.stop_fails = True
-        stage.home.clock.forward(minutes=31)
-        await stage.home.house.reaper.tick(stage.home.clock())
-        stage.home.clock.forward(minutes=5)
-        await stage.home.house.reaper.tick(stage.home.clock())
-        [told] = await slack.until(lambda: slack.messages(ADMINS))
-        assert told.text.startswith("Could not stop demo")
-        stage.home.engine.stop_fails = False
-        # Their owner cannot be told for a while; the admins do not hear of it again with each attempt.
-        for _ in range(2):
-            slack.fail_next("conversations.open", "internal_error")
-        await slack.until(lambda: any("Could not stop" in post.text for post in slack.directs(ANA)), timeout=30)
-        assert slack.messages(ADMINS) == [told]
-
-
 async def test_an_admin_channel_that_cannot_be_written_to_is_logged_and_stops_nothing(
     tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,3 +226,21 @@ async def test_the_digest_runs_beside_the_rest(tmp_path: Path, slack: SlackDoubl
         stage.home.clock.forward(days=1)
         [told] = await slack.until(lambda: slack.messages(ADMINS))
         assert "24 November: 10h." in told.text
+
+
+async def test_a_digest_that_slack_does_not_take_is_lost_and_is_no_fault_of_ours(
+    tmp_path: Path, slack: SlackDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.channel(ADMINS, "admins")
+    async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
+        async with asyncio.timeout(10):
+            while not await stage.home.house.services.notes.all("slack", "digest"):
+                await asyncio.sleep(0.01)
+        await stage.started("start hello --name demo")
+        slack.fail_next("chat.postMessage", "internal_error")
+        stage.home.clock.forward(days=1)
+        await slack.until(lambda: "the digest is lost" in caplog.text)
+        stage.home.clock.forward(days=1)
+        [told] = await slack.until(lambda: slack.messages(ADMINS))
+        assert "25 November" in told.text
+    assert "(ref " not in caplog.text

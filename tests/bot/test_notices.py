@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from bot import face
-from core.engines.fake import Script
-from core.model import Status
-from tests.bot.conftest import ANA, BOB, GENERAL, Stage
+from core.engines.base import Instance
+from core.engines.fake import FakeEngine, Script
+from core.model import Pod, Status
+from tests.bot.conftest import ANA, BOB, GENERAL, Stage, staged
 from tests.houses import fake_house
 from tests.slack_double import SlackDouble
 
@@ -144,6 +145,63 @@ async def test_a_visitor_who_starts_a_pod_is_told_of_in_one_line(stage: Stage) -
     assert told.screen.splitlines() == ["`demo` was started by a visitor of its address.", "Stop now"]
     await stage.slack.click(ANA, told, "pod_stop")
     await stage.shows(told, "is stopped")
+
+
+class WanderingEngine(FakeEngine):
+    """Puts what runs elsewhere."""
+
+    elsewhere = False
+
+    async def list(self) -> tuple[Instance, ...]:
+        """As the fake, with another reference."""
+        return tuple(self._there(one) for one in await super().list())
+
+    async def inspect(self, pod: Pod) -> Instance | None:
+        """As the fake, with another reference."""
+        found = await super().inspect(pod)
+        return self._there(found) if found is not None else None
+
+    def _there(self, one: Instance) -> Instance:
+        return one.model_copy(update={"ref": "<elsewhere>"}) if self.elsewhere else one
+
+
+@pytest.mark.parametrize("where", ["direct", "thread"])
+async def test_a_pod_that_the_engine_has_put_elsewhere_is_told_to_its_owner(
+    tmp_path: Path, slack: SlackDouble, where: str
+) -> None:
+    engine = WanderingEngine()
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "ssh.yaml").write_text(
+        "{name: ssh, description: Two ports., image: 'busybox:stable', ports: [8080/http, 22/tcp]}"
+    )
+    more = {"engine": engine, "templates_dir": tmp_path / "templates", "tcp_ports": range(20000, 20002)}
+    async with staged("socket", tmp_path / "data", slack, **more) as stage:
+        await stage.told(f"settings --notices {where}")
+        start = await stage.started("start ssh --name demo")
+        engine.elsewhere = True
+        assert (await stage.home.house.reconciler.tick(stage.home.clock())).moved
+        told = await slack.until(lambda: slack.directs(ANA) if where == "direct" else slack.replies(start))
+        assert "`demo` was moved" in told[0].text
+        assert "put it elsewhere (&lt;elsewhere&gt;); its web addresses are the same." in told[0].screen
+        assert "Now at tcp://127.0.0.1:20000" in told[0].screen
+        await stage.home.house.reconciler.tick(stage.home.clock())
+        assert "`demo`" in (await stage.told("why demo")).text
+        assert len(slack.directs(ANA) + slack.replies(start)) == 1
+
+
+async def test_a_move_that_is_over_when_slack_is_back_is_not_told(tmp_path: Path, slack: SlackDouble) -> None:
+    engine = WanderingEngine()
+    async with staged("socket", tmp_path / "data", slack, engine=engine) as stage:
+        me = await stage.home.member(ANA)
+        await stage.life.aclose()
+        pod = await stage.home.started(me, name="demo")
+        engine.elsewhere = True
+        assert (await stage.home.house.reconciler.tick(stage.home.clock())).moved == (pod.id,)
+        engine.die(pod.id, code=0)
+        await stage.home.after(pod)
+        await stage.open()
+        [notice] = await slack.until(lambda: slack.directs(ANA))
+        assert "`demo` has ended" in notice.text
 
 
 async def test_a_pod_stopped_for_long_is_proposed_for_deletion_and_never_deleted_without_a_yes(stage: Stage) -> None:

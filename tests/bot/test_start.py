@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.engines.fake import FakeEngine, Script
-from core.model import Status
+from core.model import Gpu, Status
 from core.units import parse_bytes
 from tests.bot.conftest import ANA, EVE, GENERAL, PRIVATE, Stage, populate, staged
+from tests.houses import REMARK, LimitedEngine
 from tests.slack_double import SlackDouble
 
 
@@ -31,6 +32,33 @@ async def test_a_start_is_one_message_that_ends_with_the_address(stage: Stage) -
     assert stage.slack.messages(GENERAL) == [post]
     assert stage.slack.ephemerals(ANA) == []
     assert (pod.owner_name, pod.via) == ("ana", "slack")
+
+
+async def test_the_engines_limits_are_told_where_a_start_has_come_up(tmp_path: Path, slack: SlackDouble) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "mute.yaml").write_text("{name: mute, description: No port., image: busybox:stable}")
+    given = {"engine": LimitedEngine(), "templates_dir": tmp_path / "templates"}
+    async with staged("socket", tmp_path / "data", slack, **given) as stage:
+        post = await stage.started("start hello --name demo")
+        escaped = REMARK.replace("<", "&lt;").replace(">", "&gt;")
+        assert escaped in post.screen
+        assert post.text.endswith(escaped)
+        await slack.click(ANA, post, "pod_card_keep")
+        await stage.shows(post, "Kept for an hour")
+        assert escaped in post.screen
+        await stage.pod("stop demo")
+        [_, stopped] = await slack.until(lambda: len(slack.messages(GENERAL)) == 2 and slack.messages(GENERAL))
+        await stage.shows(stopped, "is stopped")
+        assert REMARK[:20] not in stopped.screen + stopped.text
+        assert REMARK[:20] not in (await stage.started("start mute")).screen, "no web address, no limit of it"
+
+
+async def test_of_several_kinds_of_gpu_the_first_to_be_had_is_taken(tmp_path: Path, slack: SlackDouble) -> None:
+    engine = FakeEngine(gpus=[Gpu(uuid=f"GPU-{n}", type="NVIDIA L40S", memory=48 << 30) for n in range(2)])
+    async with staged("socket", tmp_path / "data", slack, engine=engine) as stage:
+        await stage.started("start hello --gpu “A100, L40S:2”")
+        assert set((await stage.only_pod()).gpus) == {"GPU-0", "GPU-1"}
+        assert "GPU A100, L40S:2" in (await stage.told("show hello-1")).screen
 
 
 async def test_the_message_shows_the_steps_while_they_go(tmp_path: Path, slack: SlackDouble) -> None:

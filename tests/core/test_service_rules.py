@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.fake import FakeEngine
+from core.engines.fake import FakeEngine, Script
 from core.errors import (
     Ambiguous,
     Conflict,
@@ -17,7 +17,7 @@ from core.errors import (
 )
 from core.model import Action, Gpu, Status
 from core.service import StartRequest
-from tests.houses import FakeHouse, fake_house
+from tests.houses import REMARK, FakeHouse, LimitedEngine, PoorEngine, fake_house
 
 
 async def test_two_hundred_starts_at_once_stay_within_the_limit(home: FakeHouse) -> None:
@@ -178,3 +178,32 @@ async def test_volumes_of_others_and_names_that_are_not_allowed(home: FakeHouse)
     assert await volumes.get(ann, last.id) == last
     with pytest.raises(NotFound, match=r"there are: .*anns"):
         await volumes.delete(bob, "nope")
+
+
+async def test_the_engines_limits_are_for_pods_with_web_addresses(tmp_path: Path, home: FakeHouse) -> None:
+    pod = await home.started()
+    mute = pod.model_copy(update={"spec": pod.spec.model_copy(update={"ports": ()})})
+    assert home.pods.remark(pod) is None, "an engine without limits"
+    async with fake_house(tmp_path / "limited", engine=LimitedEngine()) as other:
+        assert (other.pods.remark(pod), other.pods.remark(mute)) == (REMARK, None)
+
+
+@pytest.mark.parametrize(
+    ("engine", "code"),
+    [(PoorEngine(), "balance_used_up"), (FakeEngine(script=Script.NO_IMAGE), "pod_failed"),
+     (FakeEngine(script=Script.BUG), None)],
+)  # fmt: skip
+async def test_a_failed_start_is_told_with_its_kind(tmp_path: Path, engine: FakeEngine, code: str | None) -> None:
+    async with fake_house(tmp_path / "data", engine=engine) as home:
+        pod = await home.started()
+        assert pod.status is Status.ERROR
+        events = await home.house._store.events(0, pod_id=pod.id)  # pyright: ignore[reportPrivateUsage]
+        assert (events[-1].kind, events[-1].data.get("code")) == ("pod.failed", code)
+
+
+async def test_a_pod_is_not_given_a_name_that_no_pod_may_have(home: FakeHouse) -> None:
+    pod = await home.started()
+    for wrong in ("", "Not This", "-x", "x" * 64, "a.b", "\0"):
+        with pytest.raises(InvalidInput, match=r"name: .* is not allowed"):
+            await home.pods.rename(await home.local(), pod.id, wrong)
+    assert (await home.pods.rename(await home.local(), pod.name, "x" * 63)).name == "x" * 63

@@ -101,6 +101,12 @@ def test_every_key_of_the_idle_rule_is_read(tmp_path: Path) -> None:
     assert (spec.env, spec.generated) == ({"MODE": "1"}, ("SECRET",))
 
 
+def test_a_file_may_name_several_kinds_of_gpu(tmp_path: Path) -> None:
+    gpu = load(tmp_path, "gpu: A100,L40S:2\n").get("mine").spec.gpu
+    assert gpu is not None
+    assert (gpu.types, gpu.count) == (("A100", "L40S"), 2)
+
+
 def test_a_file_that_says_nothing_lives_by_the_installations_rules(tmp_path: Path) -> None:
     for text in ("", "idle:\n", "idle: {}\n"):
         spec = load(tmp_path, text).get("mine").spec
@@ -138,6 +144,7 @@ def test_a_bare_off_is_the_word_and_not_the_truth_value(tmp_path: Path, text: st
         (GOOD + "idle: {timout: 5m}\n", "unknown key 'idle.timout'; did you mean timeout?"),
         (GOOD + "zzz: 1\n", "unknown key 'zzz'; allowed: name, description"),
         (GOOD + "memory: 10XB\n", "memory: size: '10XB' is not a size"),
+        (GOOD + "gpu: A100:x\n", "TYPE or TYPE:COUNT, such as any or A100:2, or several types, such as A100,L40S"),
         (GOOD + "ports: [8080]\n", "ports.0: "),
         (GOOD + "ports: ['8080/udp']\n", "'8080/udp' is not a port"),
         (GOOD + "ports: ['0/http']\n", "ports.0"),

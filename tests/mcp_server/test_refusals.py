@@ -9,6 +9,9 @@ from typing import Any, cast
 import pytest
 from mcp import Client
 
+from core.engines.fake import FakeEngine
+from core.errors import BalanceUsedUp
+from core.model import Volume
 from core.templates import Catalog
 from mcp_server.server import build
 from tests.houses import FakeHouse, fake_house
@@ -149,6 +152,19 @@ async def test_an_ambiguous_pod_lists_the_candidates(opened: Opener, home: FakeH
         said = refusal(await client.call_tool("pod_stop", {"pod": "hello"}))
     assert first.id in said
     assert second.id in said
+
+
+async def test_where_no_credit_is_left_nothing_is_to_be_stopped_for_it(tmp_path: Path) -> None:
+    class Broke(FakeEngine):
+        async def create_volume(self, volume: Volume) -> None:
+            raise BalanceUsedUp("The balance is used up.")
+
+    async with (
+        fake_house(tmp_path / "data", engine=Broke()) as home,
+        Client(build(home.house.services), mode="auto") as client,
+    ):
+        told = refusal(await client.call_tool("volume_create", {"name": "data", "size": "1g"}))
+        assert told.endswith("The balance is used up. Do not try again; tell the user.")
 
 
 async def test_a_full_quota_says_what_to_stop(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 """Every pod tool, in both protocol eras, on the whole house."""
 
-import pytest
+from pathlib import Path
 
-from core.engines.fake import Script
-from tests.houses import FakeHouse
+import pytest
+from mcp import Client
+
+from core.engines.fake import FakeEngine, Script
+from core.model import Gpu
+from mcp_server.server import build
+from tests.houses import REMARK, FakeHouse, LimitedEngine, fake_house
 from tests.mcp_server.conftest import Opener, Person, data, last, refusal, text
 
 FIELDS = {
     "id", "name", "status", "template", "image", "owner", "via", "ports", "url", "login", "actions", "reason", "cpu",
     "memory", "gpu", "volume", "volume_path", "network_volume", "idle_timeout", "idle_warning", "idle_action",
     "ignore", "max_lifetime", "wake", "price_per_hour", "created_at", "started_at", "ready_at", "last_active_at",
-    "keep_until", "kept_by", "warned_at", "stops_at", "ended_at", "hint", "now",
+    "keep_until", "kept_by", "warned_at", "stops_at", "ended_at", "hint", "remark", "now",
 }  # fmt: skip
 
 
@@ -31,9 +36,41 @@ async def test_a_start_comes_back_running_with_its_address(opened: Opener, home:
     assert pod["created_at"] == "2026-11-24T14:00:00Z"
     assert pod["stops_at"] == "2026-11-24T14:30:00Z"
     assert pod["idle_timeout"] == "30m"
-    assert pod["hint"] is None
+    assert (pod["hint"], pod["remark"]) == (None, None)
     steps = [step for step, _, _ in notes]
     assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize("wait", [45, 0])
+async def test_the_engines_limits_are_told_with_a_start_and_a_resume(tmp_path: Path, mode: str, wait: int) -> None:
+    async with (
+        fake_house(tmp_path / "data", engine=LimitedEngine()) as home,
+        Client(build(home.house.services), mode=mode) as client,
+    ):
+        begun = data(await client.call_tool("pod_start", {"template": "hello", "wait_seconds": wait}))
+        assert begun["remark"] == REMARK
+        await home.house.launcher.idle()
+        assert data(await client.call_tool("pod_get", {"pod": "hello-1"}))["remark"] == REMARK
+        assert data(await client.call_tool("pod_stop", {"pod": "hello-1"}))["remark"] is None
+        resumed = await client.call_tool("pod_resume", {"pod": "hello-1", "wait_seconds": wait})
+        assert data(resumed)["remark"] == REMARK
+        assert "ends a request after 100 s" in text(resumed)
+        await home.house.launcher.idle()
+        assert REMARK not in text(await client.call_tool("pod_list")), "not with each of many"
+
+
+async def test_of_several_kinds_of_gpu_the_first_to_be_had_is_taken(tmp_path: Path, mode: str) -> None:
+    engine = FakeEngine(gpus=[Gpu(uuid="GPU-0", type="NVIDIA L40S", memory=48 << 30)])
+    async with (
+        fake_house(tmp_path / "data", engine=engine) as home,
+        Client(build(home.house.services), mode=mode) as client,
+    ):
+        pod = data(await client.call_tool("pod_start", {"template": "hello", "gpu": "A100,L40S"}))
+        assert (pod["status"], pod["gpu"]) == ("RUNNING", "A100,L40S")
+        many = ", ".join(["x" * 64] * 8) + ":64"
+        assert "this engine has 1 × NVIDIA L40S" in refusal(
+            await client.call_tool("pod_start", {"template": "hello", "gpu": many})
+        )
 
 
 async def test_our_own_terminal_is_told_apart(opened: Opener) -> None:

@@ -1,6 +1,7 @@
-"""`podkeeper adopt` at the terminal, with a second Podkeeper as the account: refusals, the row, the mark, the start."""
+"""`podkeeper adopt` at the terminal, with a second Podkeeper as the account: refusals, the row, the mark."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,17 +16,14 @@ from starlette.routing import Route
 import api
 from cli.main import main
 from core.engines.fake import FakeEngine, Script
-from core.engines.runpod.adoption import Adoption
 from core.engines.runpod.marks import Marks
-from core.errors import Conflict
-from core.model import Gpu, Pod, Scope, Status, Upstream
-from core.service import Adopting, StartRequest
+from core.model import Gpu, Pod, Scope, Status
+from core.service import StartRequest
 from core.settings import Settings
 from core.store import Store
-from tests.cli.desk import Said
+from tests.cli.desk import Place, Said
 from tests.e2e.parts import TOKEN
 from tests.houses import FakeHouse, fake_house
-from tests.runpod.cloud import QUICK, Cloud, cloud
 from tests.web import served
 
 GB = 1024**3
@@ -180,6 +178,18 @@ async def test_without_a_terminal_it_wants_a_yes_and_says_what_for(desk: Desk) -
     assert await _name(desk.there, theirs) == "research"
 
 
+async def test_at_a_terminal_it_is_asked_and_a_no_changes_nothing(desk: Desk) -> None:
+    theirs = await desk.there.started(name="research")
+    names = [name for name in os.environ if name.startswith(("PODKEEPER_", "RUNPOD_"))]
+    terminal = Place(desk.settings.data_dir, {name: os.environ[name] for name in names})
+    for answer, code, rows in (("n", 1, 0), ("y", 0, 1)):
+        asked = {"[y/N]": answer}
+        ended, screen = await asyncio.to_thread(terminal.at_terminal, "adopt", theirs.id, answers=asked)
+        assert (ended, len(await desk.rows())) == (code, rows), screen
+        assert "research at RunPod: RUNNING" in screen
+        assert ("Nothing was done" in screen) is (answer == "n")
+
+
 async def test_what_is_not_there_or_no_id_is_told(desk: Desk) -> None:
     (await desk.adopt("nosuchpod12345", "--yes")).complains("has no pod nosuchpod12345", "console")
     for wrong in ("../templates/hello", "a b", "x" * 200):
@@ -253,147 +263,6 @@ async def test_broken_off_before_the_mark_it_is_finished_by_the_same_command(des
     async with desk.store() as store:
         assert Marks(store.installation).of_name(await _name(desk.there, theirs)) == pod.id
     (await desk.adopt(theirs.id, "--yes")).complains("already")
-
-
-# with a service that runs
-
-
-@pytest.fixture
-async def both(tmp_path: Path) -> AsyncIterator[Cloud]:
-    """A house that runs, and its account."""
-    async with cloud(tmp_path) as opened:
-        yield opened
-
-
-@dataclass
-class Taker:
-    """What the terminal does, at the store of a house that runs."""
-
-    both: Cloud
-    service: Adopting
-
-    async def take(self, theirs: Pod) -> Pod:
-        offer = await self.service.look(await self.both.me(), theirs.id)
-        return await self.service.take(await self.both.me(), offer)
-
-
-@pytest.fixture
-async def taker(both: Cloud) -> AsyncIterator[Taker]:
-    """Of a pod that answers."""
-    store = both.house._store  # pyright: ignore[reportPrivateUsage]
-    there = both.engine._account  # pyright: ignore[reportPrivateUsage]
-    adoption = Adoption(there, store.installation, pace=QUICK)
-
-    async def reach(_: Upstream) -> bool:
-        return True
-
-    service = Adopting(store, both.house.settings, adoption, reach, both.house.services.templates, both.clock)
-    yield Taker(both, service)
-    await adoption.close()
-
-
-async def test_a_running_pod_is_taken_up_as_it_runs_and_from_then_on_is_ours(both: Cloud, taker: Taker) -> None:
-    theirs = await both.there.started(name="research")
-    pod = await taker.take(theirs)
-    await both.reconciled()
-    now = await both.look(pod)
-    assert (now.status, now.ref, now.run) == (Status.RUNNING, f"{theirs.id}@1", 1)
-    assert now.upstreams[8080].name == f"{theirs.id}-8080.proxy.cloud.test"
-    assert [(one.id, one.run, one.status) for one in await both.listed()] == [(theirs.id, 1, Status.RUNNING)]
-    stopped = await both.stop(now)
-    assert (stopped.status, (await both.one()).status) == (Status.EXITED, Status.EXITED)
-    again = await both.resume(stopped)
-    assert (again.status, (await both.one()).status) == (Status.RUNNING, Status.RUNNING)
-    await both.agree()
-    assert (await both.terminate(again)).status is Status.TERMINATED
-    assert await both.listed() == []
-
-
-async def test_a_stopped_pod_is_started(both: Cloud, taker: Taker) -> None:
-    theirs = await both.there.started()
-    await both.there.pods.stop(await both.there.local(), theirs.id)
-    await both.there.after(theirs)
-    pod = await taker.take(theirs)
-    await both.reconciled()
-    assert (await both.look(pod)).status is Status.RUNNING
-    assert [(one.id, one.status) for one in await both.listed()] == [(theirs.id, Status.RUNNING)]
-
-
-async def test_one_whose_start_fails_is_stopped_and_stays_there_with_its_disk(both: Cloud, taker: Taker) -> None:
-    theirs = await both.there.started(volume="20g", gpu="L4")
-    await both.there.pods.stop(await both.there.local(), theirs.id)
-    await both.there.after(theirs)
-    both.there.engine.script = Script.EXITS
-    pod = await taker.take(theirs)
-    await both.reconciled()
-    failed = await both.look(pod)
-    assert failed.status is Status.ERROR, failed
-    [left] = await both.listed()
-    assert (left.id, left.status.holds_compute) == (theirs.id, False)
-    both.there.engine.script = Script.OK
-    assert (await both.resume(failed)).status is Status.RUNNING
-    assert [one.id for one in await both.listed()] == [theirs.id]
-
-
-async def test_one_that_runs_and_cannot_be_reached_is_stopped_and_not_deleted(both: Cloud, taker: Taker) -> None:
-    theirs = await both.there.started()
-    pod = await taker.take(theirs)
-    both.gateway.answers[f"{pod.id}-8080"] = None
-    await both.reconciled()
-    assert (await both.look(pod)).status is Status.ERROR
-    assert [(one.id, one.status) for one in await both.listed()] == [(theirs.id, Status.EXITED)]
-
-
-async def test_without_its_mark_it_is_carried_all_the_same(both: Cloud, taker: Taker) -> None:
-    """As when the terminal was broken off just after the row: its reference is enough."""
-    theirs = await both.there.started(name="research")
-    pod = await taker.take(theirs)
-    await both.there.pods.rename(await both.there.local(), theirs.id, "research")
-    await both.reconciled()
-    now = await both.look(pod)
-    assert now.status is Status.RUNNING
-    await both.reconciled()
-    assert (await both.look(pod)) == now
-    assert (await both.stop(now)).status is Status.EXITED
-    assert (await both.one()).status is Status.EXITED
-
-
-async def test_what_was_changed_since_the_look_is_not_taken(both: Cloud, taker: Taker) -> None:
-    theirs = await both.there.started()
-    me = await both.me()
-    offer = await taker.service.look(me, theirs.id)
-    await both.there.pods.stop(await both.there.local(), theirs.id)
-    await both.there.after(theirs)
-    with pytest.raises(Conflict, match="was changed at RunPod just now"):
-        await taker.service.take(me, offer)
-    offers = [await taker.service.look(me, theirs.id, name) for name in ("one", "two")]
-    await taker.service.take(me, offers[0])
-    with pytest.raises(Conflict, match="was changed at RunPod just now"):
-        await taker.service.take(me, offers[1])
-    assert [pod.name for pod in await both.pods.list(me)] == ["one"]
-
-
-async def test_what_carries_our_mark_and_has_no_row_is_taken_in_under_its_id(both: Cloud, taker: Taker) -> None:
-    """An orphan, which the reconciler has stopped and left for somebody to look at."""
-    store = both.house._store  # pyright: ignore[reportPrivateUsage]
-    theirs = await both.there.started(name=Marks(store.installation).name("lost", "2s56cp0pof1rmt"))
-    await both.reconciled()
-    assert (await both.one()).status is Status.EXITED
-    pod = await taker.take(theirs)
-    assert (pod.id, pod.name) == ("2s56cp0pof1rmt", "lost")
-    await both.reconciled()
-    assert (await both.look(pod)).status is Status.RUNNING
-    await both.agree()
-
-
-async def test_a_pod_on_a_network_volume_of_ours_is_taken_in_with_it(both: Cloud, taker: Taker) -> None:
-    volume = await both.house.services.volumes.create(await both.me(), "models", "20g")
-    there = (await both.there.house.services.volumes.list(await both.there.local()))[0]
-    theirs = await both.there.started(network_volume=there.name)
-    pod = await taker.take(theirs)
-    assert (pod.spec.network_volume, pod.spec.volume) == (volume.id, None)
-    await both.reconciled()
-    assert (await both.look(pod)).status is Status.RUNNING
 
 
 def _request(name: str) -> StartRequest:

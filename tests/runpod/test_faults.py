@@ -110,6 +110,8 @@ async def test_a_create_that_is_refused_fails_with_its_reason(sky: Cloud, fault:
 LISTS = [
     pytest.param(Fault(Kind.REFUSED, times=8), id="503 in a burst"),
     pytest.param(Fault(Kind.REFUSED, times=3, status=429, headers={"Retry-After": "1"}), id="429"),
+    pytest.param(Fault(Kind.REFUSED, times=20, status=401), id="revoked key"),
+    pytest.param(Fault(Kind.REFUSED, times=20, status=403), id="key without a scope"),
     pytest.param(Fault(Kind.STALLED, times=2, seconds=3), id="stalled"),
     pytest.param(Fault(Kind.TRUNCATED, times=5), id="truncated"),
     pytest.param(Fault(Kind.CUT, times=6), id="cut"),

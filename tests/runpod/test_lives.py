@@ -1,5 +1,6 @@
 """What happens to pods at RunPod besides what we ask for, and what their owners are told of it."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -326,6 +327,26 @@ async def test_requests_do_not_grow_with_pods(sky: Cloud) -> None:
         await sky.house.reaper.tick(sky.clock.forward(seconds=30))
     assert len(await sky.run_there()) == 5
     assert sky.proxy.asked.total() - before <= 12  # three ticks of each, and those of `changes` meanwhile
+
+
+async def test_a_list_that_lacks_everything_does_not_make_a_request_of_each_pod(tmp_path: Path) -> None:
+    async with cloud(tmp_path, pace=replace(QUICK, looks=1.0), max_pods_per_user=30) as sky:
+        pods = [await sky.begun(name=f"pod-{n}") for n in range(25)]
+        for pod in pods:
+            assert (await sky.settled(pod)).status is Status.RUNNING
+        sky.proxy.faults += [Fault(Kind.CHANGED, times=1000, spoil=lambda _: {"pods": []})]
+        await until(lambda: _empty(sky))
+        before = sum(times for what, times in sky.proxy.asked.items() if re.fullmatch(f"GET {ONE}", what))
+        lists = sky.proxy.asked["GET /v2/pods"]
+        await sky.house.reconciler.tick(sky.clock())
+        asked = sum(times for what, times in sky.proxy.asked.items() if re.fullmatch(f"GET {ONE}", what)) - before
+        assert 0 < asked <= 10 * (sky.proxy.asked["GET /v2/pods"] - lists + 1) <= 20
+        assert len(await sky.run_there()) == 25
+        assert {(await sky.look(pod)).status for pod in pods} == {Status.RUNNING}
+
+
+async def _empty(sky: Cloud) -> bool:
+    return await sky.engine.list() == ()
 
 
 async def test_the_log_is_read_and_kept(sky: Cloud) -> None:

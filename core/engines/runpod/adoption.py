@@ -140,7 +140,8 @@ class Adoption:
             # RunPod has no second one to give just now, which says nothing about one that is there.
             fitted = spec.model_copy(update={"idle": spec.idle.model_copy(update={"busy_above": BUSY})})
         price = found.cost or await self._price(found) or fitted.price_per_hour
-        return spec.model_copy(update={"idle": fitted.idle, "volume": fitted.volume, "price_per_hour": price})
+        changes = {"idle": fitted.idle, "volume": fitted.volume, "gpu": fitted.gpu, "price_per_hour": price}
+        return spec.model_copy(update=changes)
 
     async def _price(self, found: Candidate) -> float | None:
         """US dollars an hour of the flavor that a stopped CPU pod has, which need not be the cheapest one."""

@@ -12,6 +12,9 @@ from core.engines.runpod.shapes import GONE, PodShape, read, read_list
 from core.errors import NotFound
 from core.model import Pod
 
+MOST_SINGLES = 10
+"""Pods that a list may lack before it is the list that is not believed."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -42,6 +45,9 @@ class Book:
         self._turn = asyncio.Lock()
         self._latest: Snapshot | None = None
         self._noted: dict[str, tuple[float, PodShape]] = {}
+        self._last: dict[str, PodShape] = {}
+        """What was last known of each pod, listed now or not."""
+        self._singles = 0
         self._strikes: dict[str, _Strike] = {}
 
     async def look(self, max_age: float) -> Snapshot:
@@ -57,6 +63,8 @@ class Book:
             begun = time.monotonic()
             found = read_list(PodShape, await self._api.get("pods"), "pods")
             self._latest = self._snapshot(begun, found)
+            self._last |= self._latest.pods
+            self._singles = 0
             self._noted = {ref: noted for ref, noted in self._noted.items() if noted[0] > begun}
             for ref in self._latest.pods:
                 self._strikes.pop(ref, None)
@@ -66,12 +74,14 @@ class Book:
         """Remember what RunPod has just said of one pod: newer than the list, for now."""
         pod = read(PodShape, answer)
         self._noted[pod.id] = (time.monotonic(), pod)
+        self._last[pod.id] = pod
         self._strikes.pop(pod.id, None)
         return pod
 
     def forget(self, ref: str) -> None:
         """It has just been deleted."""
         self._noted.pop(ref, None)
+        self._last.pop(ref, None)
         if self._latest is not None and ref in self._latest.pods:
             left = [pod for pod in self._latest.pods.values() if pod.id != ref]
             self._latest = self._snapshot(self._latest.at, left)
@@ -107,6 +117,15 @@ class Book:
             self._strike(ref)
             return None
 
+    async def missed(self, ref: str) -> PodShape | None:
+        """As `really`, of one that the list lacks. Where the list lacks many, RunPod is not asked about each of them:
+        then it is the list that is wrong, and what was last known of a pod is all that is known."""
+        self._singles += 1
+        last = self._last.get(ref)
+        if self._singles > MOST_SINGLES and last is not None:
+            return last
+        return await self.really(ref)
+
     def out(self, ref: str) -> bool:
         """RunPod has said twice, some time apart, that it has no such pod; and it does list others.
 
@@ -122,10 +141,7 @@ class Book:
 
     def last(self, ref: str) -> PodShape | None:
         """What was last known of it."""
-        noted = self._noted.get(ref)
-        if noted is not None:
-            return noted[1]
-        return self._latest.pods.get(ref) if self._latest is not None else None
+        return self._last.get(ref)
 
     def _mark(self, pod: PodShape) -> str | None:
         return self._marks.of(pod.name, pod.env)

@@ -126,7 +126,7 @@ class RunPodEngine(Engine):
         found = await self._book.of(pod, self._pace.looks)
         if found:
             return self._told(pod, found[0])
-        known = await self._book.really(ref.pod)
+        known = await self._book.missed(ref.pod)
         if known is not None:
             return self._told(pod, known) if known.status != GONE else None
         before = self._book.last(ref.pod)

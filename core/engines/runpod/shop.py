@@ -132,8 +132,8 @@ class Shop:
             )
         if spec.volume is not None and spec.gpu is None:
             raise InvalidInput(
-                "volume: RunPod gives pods without a GPU no volume disk. Start it with volume 0 (what it writes is "
-                f"lost when it stops), or with a network volume. {nothing}"
+                "volume: RunPod gives pods without a GPU no volume disk. Start it with a GPU (gpu any), with a network "
+                f"volume, or with volume 0: what it writes is then lost when it stops. {nothing}"
             )
         host = registry_of(spec.image)
         if host.partition(":")[0] in ("localhost", "127.0.0.1") and not self._account.local:
