@@ -162,9 +162,13 @@ class Engine(ABC):
         `grace` is how many seconds it may take to end by itself. Returns once the engine says that it is gone.
         """
 
-    async def abandon(self, pod: Pod) -> None:
-        """As `stop`, after a start that failed: what only this start has made may go altogether."""
+    async def abandon(self, pod: Pod) -> bool:
+        """As `stop`, after a start that failed: what only this start has made may go altogether.
+
+        True when it has: its reference leads nowhere any more.
+        """
         await self.stop(pod, grace=1)
+        return not self.features.keeps_pods
 
     @abstractmethod
     async def terminate(self, pod: Pod) -> None:

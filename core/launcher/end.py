@@ -56,9 +56,20 @@ class End:
         pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
             reason = self._with_last_lines(reason, pod, await self._keep_output(pod))
-            await self._insist(pod, "clean up after", lambda: self._engine.abandon(pod))
+            pod = await self._abandon(pod)
         await self._close_routes(pod)
         await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF, code=code)
+
+    async def _abandon(self, pod: Pod) -> Pod:
+        """The pod as it is when nothing of the failed start runs; without its reference where that is void."""
+        void = False
+
+        async def act() -> None:
+            nonlocal void
+            void = await self._engine.abandon(pod)
+
+        await self._insist(pod, "clean up after", act)
+        return pod.model_copy(update={"ref": None}) if void else pod
 
     async def stop(self, pod: Pod) -> None:
         """From STOPPING to EXITED; at a person's stop what is in flight may finish first."""
@@ -159,8 +170,13 @@ class End:
     async def clear(self, pod: Pod) -> None:
         """Remove what the engine has left of a pod at rest."""
         await self._current(pod, pod.status)
-        ways = {Status.TERMINATED: self._engine.terminate, Status.ERROR: self._engine.abandon}
-        await ways.get(pod.status, self._engine.stop)(pod)
+        match pod.status:
+            case Status.TERMINATED:
+                await self._engine.terminate(pod)
+            case Status.ERROR:
+                await self._engine.abandon(pod)
+            case _:
+                await self._engine.stop(pod)
 
     async def _keep_output(self, pod: Pod) -> str:
         """What the run wrote last, kept for whoever asks later: its container is removed next. Empty: not known."""

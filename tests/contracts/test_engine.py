@@ -214,7 +214,7 @@ async def test_a_stop_loses_the_container_disk_and_keeps_the_volume_disk_until_t
     await world.engine.terminate(pod)
     assert await world.engine.inspect(pod) is None
 
-    pod = await world.started(again(pod))
+    pod = await world.started(again(pod.model_copy(update={"ref": None})))
     assert await world.read(pod, "/workspace/kept.txt") is None
 
 

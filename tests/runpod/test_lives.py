@@ -178,6 +178,30 @@ async def test_a_pod_that_runpod_says_is_terminated_is_gone(sky: Cloud) -> None:
     assert "vanished" in (found.reason or "")
 
 
+async def test_a_pod_that_was_deleted_there_while_it_slept_is_made_anew_unless_it_had_a_disk(sky: Cloud) -> None:
+    me = await sky.there.local()
+    pods = [await sky.stop(await sky.up(name)) for name in ("web", "gpu")]
+    for there in await sky.listed():
+        await sky.there.after(await sky.there.pods.terminate(me, there.id))
+    plain, disk = [await sky.resume(pod) for pod in pods]
+    assert plain.status is Status.RUNNING, plain.reason
+    assert plain.id == pods[0].id
+    assert disk.status is Status.ERROR
+    assert "deleted there, its volume disk with it" in (disk.reason or "")
+    assert [one.id for one in await sky.listed()] == [(plain.ref or "").partition("@")[0]]
+    await sky.agree()
+
+
+async def test_a_failed_first_start_can_be_tried_again(sky: Cloud) -> None:
+    fault = [sky.proxy.add(one) for one in every(_in_error)]
+    failed = await sky.started("gpu")
+    for one in fault:
+        one.times = 0
+    assert (failed.status, failed.ref) == (Status.ERROR, None)
+    assert (await sky.resume(failed)).status is Status.RUNNING
+    await sky.one()
+
+
 async def test_a_pod_is_never_believed_gone_while_the_list_is_empty(sky: Cloud) -> None:
     pod = await sky.up()
     there = (pod.ref or "").partition("@")[0]

@@ -22,6 +22,8 @@ from core.errors import NotFound, PodError, Unavailable
 from core.model import Gpu, Pod, PodSpec, Upstream, Volume, Wake
 
 log = logging.getLogger(__name__)
+_LONGEST_LOG = 4
+"""Times `Pace.lines`: a pod that never stops talking is not listened to for ever."""
 
 REMARK = (
     "RunPod ends a request after 100 s without an answer, so let long answers stream; and its own address of the pod "
@@ -106,11 +108,14 @@ class RunPodEngine(Engine):
             if found.running:
                 await self._acts.stop(found)
 
-    async def abandon(self, pod: Pod) -> None:
-        """See the seam."""
+    async def abandon(self, pod: Pod) -> bool:
+        """See the seam. What was asked for and never seen may come yet, so its reference stays."""
         ref = Ref.parse(pod.ref)
-        made = ref is not None and ref.run == pod.run and (ref.made or ref.pod is None)
-        await (self.terminate(pod) if made else self.stop(pod))
+        if ref is None or ref.run != pod.run or not (ref.made or ref.pod is None):
+            await self.stop(pod)
+            return False
+        await self.terminate(pod)
+        return ref.pod is not None
 
     async def terminate(self, pod: Pod) -> None:
         """See the seam."""
@@ -160,16 +165,20 @@ class RunPodEngine(Engine):
             return ""
         params = {"source": "container", "tail": str(min(tail, 5000))}
         lines: list[str] = []
+        now = asyncio.get_running_loop().time
+        end = now() + _LONGEST_LOG * self._pace.lines
         try:
             async with self._api.stream(f"pods/{ref.pod}/logs", params) as events:
+                heard = now()
                 while len(lines) < tail:
-                    async with asyncio.timeout(self._pace.lines):
+                    async with asyncio.timeout_at(min(end, heard + self._pace.lines)):
                         said = await anext(events, None)
                     if said is None:
                         break
                     line = parse_event(said)
-                    if line is not None:
+                    if line is not None:  # what keeps the connection alive is no sound
                         lines.append(line)
+                        heard = now()
         except (TimeoutError, NotFound):
             pass
         return "".join(f"{line}\n" for line in lines[-tail:])

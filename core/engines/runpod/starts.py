@@ -97,7 +97,12 @@ class Starts:
         if known is not None and known.status != GONE:
             return known
         moved = await self._book.of(pod, 0)
-        return moved[0] if moved else None
+        if moved:
+            return moved[0]
+        if ref.run == pod.run or pod.spec.volume is not None:
+            lost = ", its volume disk with it" if pod.spec.volume is not None else ""
+            raise PodFailed(f"It is gone at RunPod: it was deleted there{lost}. Terminate it and start a new one.")
+        return None  # a new one has all that it had
 
     async def _body(self, order: Order) -> dict[str, Any]:
         spec = order.pod.spec
