@@ -26,7 +26,18 @@ from tests.runpod.parts import account
 from tests.web import served
 
 QUICK = Pace(
-    looks=0.05, ticks=0.1, stale=0.1, retry=0.01, timeout=1.0, strikes=0.2, searches=4, stop=5.0, start=5.0, lines=0.2
+    looks=0.05,
+    ticks=0.1,
+    stale=0.1,
+    retry=0.01,
+    timeout=1.0,
+    strikes=0.2,
+    searches=4,
+    stop=5.0,
+    start=5.0,
+    lag=0.5,
+    late=1.0,
+    lines=0.2,
 )
 PROXY = "https://proxy.cloud.test"
 TEMPLATES = {

@@ -8,7 +8,18 @@ from core.engines.runpod import Account, Pace, RunPodEngine
 from tests.e2e.parts import TOKEN, Place, RealHouse
 
 BRISK = Pace(
-    looks=0.2, ticks=0.5, stale=0.5, retry=0.02, timeout=5.0, strikes=0.5, searches=4, stop=30.0, start=60.0, lines=0.5
+    looks=0.2,
+    ticks=0.5,
+    stale=0.5,
+    retry=0.02,
+    timeout=5.0,
+    strikes=0.5,
+    searches=4,
+    stop=30.0,
+    start=60.0,
+    lag=2.0,
+    late=5.0,
+    lines=0.5,
 )
 """As fast as a test may ask a server on this machine."""
 

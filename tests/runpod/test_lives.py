@@ -113,6 +113,20 @@ async def test_a_pod_that_resumes_without_its_gpu_is_stopped_again_with_its_disk
     assert (await sky.one()).id == there.id
 
 
+async def test_what_runpod_tells_late_of_a_started_pod_is_waited_for(sky: Cloud) -> None:
+    pod = await sky.stop(await sky.up("gpu"))
+    before = {"status": "EXITED", "runtime": None, "actions": ["start", "terminate"], "cost": 0.0}
+    no_gpus = {"uptime": 1, "ports": [], "gpus": []}
+    sky.proxy.faults += [
+        listed(lambda _: before, times=2),
+        listed(lambda pod: {"runtime": None} if pod["runtime"] else {}, times=2),
+        listed(lambda pod: {"runtime": no_gpus} if pod["runtime"] else {}, times=2),
+    ]
+    resumed = await sky.resume(pod)
+    assert resumed.status is Status.RUNNING, resumed.reason
+    assert await sky.run_there() == [(await sky.one()).id]
+
+
 async def test_a_pod_that_runpod_has_moved_keeps_its_id_and_its_address(sky: Cloud) -> None:
     pod = await sky.up()
     url = sky.pods.urls(pod)

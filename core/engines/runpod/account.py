@@ -57,6 +57,10 @@ class Pace:
     """Looks for a pod whose creation was not answered."""
     start: float = 1800.0
     """For a pod to be running: the machine pulls its image meanwhile, and does not tell how far it is."""
+    lag: float = 20.0
+    """After a start was asked for, in which a pod may still be told as it was before."""
+    late: float = 60.0
+    """For what RunPod tells of a running pod some moments later than that it runs: its ports, its GPUs."""
     stop: float = 120.0
     """For a pod to be stopped or gone."""
     prices: float = 600.0

@@ -23,8 +23,6 @@ from core.model import Pod, Stage, Status
 
 log = logging.getLogger(__name__)
 
-_LATE = 60.0
-"""Seconds after which a pod that runs is taken as it is told."""
 NO_GPU = (
     "RunPod started it without its GPU: the machine that holds its disk has none free now. It was stopped again, and "
     "its volume disk is kept. Resume it later, or terminate it and start a new one on another machine."
@@ -68,9 +66,10 @@ class Starts:
             elif not found.running:
                 found = await self._acts.act(found, "start")
         begun, told = time.monotonic(), ""
-        while not _is_up(found := await self._seen(pod, found), begun):
-            _must_come(found, begun, self._pace.start)
-            words = f"RunPod: {found.status.lower()} ({time.monotonic() - begun:.0f}s)"
+        while not self._is_up(pod, found := await self._seen(pod, found), time.monotonic() - begun):
+            waited = time.monotonic() - begun
+            self._must_come(found, waited)
+            words = f"RunPod: {found.status.lower()} ({waited:.0f}s)"
             if words != told:
                 told = words
                 yield Step(stage=Stage.START, message=words)
@@ -136,30 +135,29 @@ class Starts:
         kinds = f" Tried: {', '.join(gpu.types)}." if gpu is not None and len(tries) > 1 else ""
         raise NoCapacity(f"{lacking}{kinds}")
 
+    def _is_up(self, pod: Pod, found: PodShape, waited: float) -> bool:
+        """It runs, and RunPod tells what it tells of a running pod somewhat later."""
+        told = found.runtime is not None and not (pod.spec.gpu is not None and _without_gpu(found))
+        return found.status == "RUNNING" and (told or waited > self._pace.late)
+
+    def _must_come(self, found: PodShape, waited: float) -> None:
+        """PodFailed when it will not be running any more."""
+        if found.status == GONE:
+            raise PodFailed("RunPod has it no more: it was deleted there while it was being started.")
+        if found.status in RESTING and waited > self._pace.lag:
+            raise PodFailed(f"It did not stay up. {ENDED[found.status]}")
+        if waited > self._pace.start:
+            raise PodFailed(
+                f"RunPod has not brought it up within {self._pace.start / 60:.0f} minutes ({found.status}). Its image "
+                "may be too large or its name wrong; RunPod's console shows the system log."
+            )
+
     async def _seen(self, pod: Pod, before: PodShape) -> PodShape:
         found = await self._book.of(pod, self._pace.looks)
         if found:
             return found[0]
         return await self._book.really(before.id) or (
             before.model_copy(update={"status": GONE}) if self._book.out(before.id) else before
-        )
-
-
-def _is_up(found: PodShape, begun: float) -> bool:
-    """It runs, and RunPod tells where its ports are, which it may do somewhat later."""
-    return found.status == "RUNNING" and (found.runtime is not None or time.monotonic() - begun > _LATE)
-
-
-def _must_come(found: PodShape, begun: float, patience: float) -> None:
-    """PodFailed when it will not be running any more."""
-    if found.status == GONE:
-        raise PodFailed("RunPod has it no more: it was deleted there while it was being started.")
-    if found.status in RESTING:
-        raise PodFailed(f"It did not stay up. {ENDED[found.status]}")
-    if time.monotonic() - begun > patience:
-        raise PodFailed(
-            f"RunPod has not brought it up within {patience / 60:.0f} minutes ({found.status}). Its image may be too "
-            "large or its name wrong; RunPod's console shows the system log."
         )
 
 
