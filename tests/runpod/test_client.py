@@ -176,3 +176,17 @@ async def test_a_log_is_read_until_it_is_silent() -> None:
     pod = make_pod().model_copy(update={"ref": "abc@1"})
     assert await engine.logs(pod, 100) == "one\ntwo\n"
     await engine.close()
+
+
+async def test_who_is_content_with_the_last_list_does_not_wait_for_who_wants_a_newer_one() -> None:
+    account, transport = Account(key=KEY), httpx.MockTransport(lambda _: httpx.Response(200, json=PODS))
+    engine = RunPodEngine(account, pace=replace(PACE, looks=60.0, stale=60.0), transport=transport)
+    await engine.open("0123456789ab")
+    assert "1 pods" in await engine.check()
+    waits = asyncio.create_task(engine.stop(make_pod(run=2)))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert "1 pods" in await engine.check()
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)
+    await engine.close()

@@ -34,6 +34,7 @@ GPUS = [
     _gpu("L40S", 0.86, 48, "MEDIUM"),
     _gpu("L4", 0.43, 24, most=2),
     _gpu("H200", 3.59, 141),
+    _gpu("of a name, that (nobody) can say", 0.01, 1),
 ]
 CPUS = [
     {"id": "cpu3c", "vcpu": {"min": 2, "max": 32}, "ramGbPerVcpu": 2, "price": {"securePerVcpu": 0.03}},

@@ -53,6 +53,8 @@ class Book:
     async def look(self, max_age: float) -> Snapshot:
         """A list no older than so many seconds; PodErrors as the API."""
         asked = time.monotonic()
+        if self._latest is not None and self._latest.at >= asked - max_age:
+            return self._latest  # whoever is content with it does not wait for those that wait for a newer one
         async with self._turn:
             latest = self._latest
             if latest is not None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from core.engines.devices import fits
 from core.engines.runpod.account import Account, Pace
 from core.engines.runpod.client import Api
@@ -70,7 +72,7 @@ class Shop:
 
     def choose(self, known: Iterable[GpuType], wanted: GpuRequest) -> list[GpuType]:
         """The kinds to try, in turn. InvalidInput offers the nearest; NoCapacity what has the most."""
-        offered = [kind for kind in known if self._most(kind)]
+        offered = [kind for kind in known if self._most(kind) and _sayable(kind)]
         found: list[GpuType] = []
         for word in wanted.types:
             fitting = [k for k in offered if word.lower() in (k.id.lower(), k.name.lower())]
@@ -151,6 +153,14 @@ class Shop:
         if kind.max_count is None:
             return 1
         return kind.max_count.secure if self._account.cloud == "SECURE" else kind.max_count.community
+
+
+def _sayable(kind: GpuType) -> bool:
+    """Its id can stand in a request of ours; RunPod may call a kind anything."""
+    try:
+        return GpuRequest(type=kind.id).types == (kind.id,)
+    except ValidationError:
+        return False
 
 
 def _cuts(kind: CpuType) -> Iterable[Flavor]:
