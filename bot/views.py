@@ -88,12 +88,17 @@ def starting(
             lines.append(f"▸ *{name}*{_how_far(progress)}")
         else:
             lines.append(f"○ {name}")
-    head = f"*{code(pod.name)} is starting* · {escape(pod.spec.template)} · {since}{rule}"
+    cost = _cost(pod)
+    head = f"*{code(pod.name)} is starting* · {escape(pod.spec.template)} · {since}{rule}{cost}"
     stop = [stop_button(pod, "Cancel")] if Action.STOP in pod.actions else []
     return Message(
-        f"{code(pod.name)} is starting ({said}), {since} so far{rule}.",
+        f"{code(pod.name)} is starting ({said}), {since} so far{rule}{cost}.",
         [section("\n".join([head, *lines])), _by(by), *actions(*stop)],
     )
+
+
+def _cost(pod: Pod) -> str:
+    return f" · costs {format_money(pod.spec.price_per_hour)} per hour" if pod.spec.price_per_hour else ""
 
 
 def _how_far(progress: Progress | None) -> str:
@@ -127,7 +132,7 @@ def card(shown: Shown, by: str = "") -> Message:
 def _running(shown: Shown, by: str) -> Message:
     pod = shown.pod
     rule = idle_rule(pod)
-    cost = f" · costs {format_money(pod.spec.price_per_hour)} per hour" if pod.spec.price_per_hour else ""
+    cost = _cost(pod)
     where = "\n".join(escape(url) for _, url in shown.addresses) or "It has no address."
     blocks = [section(f"*{code(pod.name)} is running* · {escape(pod.spec.template)}\n{where}")]
     blocks.append(context(" · ".join(filter(None, [f"{rule}{cost}", shown.kept]))))

@@ -262,6 +262,8 @@ def _tell(pod: dict[str, Any]) -> None:
 
 
 def _afterwards(pod: dict[str, Any]) -> str:
+    from core.units import format_money
+
     rule, life = pod["idle_timeout"], pod["max_lifetime"]
     ends = {"stop": "It stops by itself", "terminate": "It is terminated by itself", "notify": "You are told"}
     # One without an address may still be judged by its shares (`busy_above`).
@@ -276,5 +278,7 @@ def _afterwards(pod: dict[str, Any]) -> str:
         told += f" It ends after {life} in any case."
     if "/" in (pod["ignore"] or ()):
         told += " Its ignore rules match every request, so none counts as use."
+    if pod["price_per_hour"]:
+        told = f"It costs {format_money(pod['price_per_hour'])} an hour. {told}"
     end = "stop" if "stop" in pod["actions"] else "terminate"
     return f"{told} {end.capitalize()} it now with `podkeeper pod {end} {pod['name']}`."

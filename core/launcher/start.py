@@ -15,7 +15,7 @@ from core.launcher.words import how_it_ended
 from core.model import Draft, GpuRequest, Pod, PodSpec, Progress, Reading, Ready, Stage, Status, Upstream, route_key
 from core.progress import Board
 from core.store import Store
-from core.units import format_duration
+from core.units import format_duration, format_money
 
 _BROKEN_OFF = 30.0
 """Seconds that a step which makes something on the engine may take to finish when the start is broken off."""
@@ -40,7 +40,8 @@ class Start:
 
     async def run(self, pod: Pod) -> None:
         """Carry the pod to RUNNING. PodError: it failed, and something may be left on the engine. Superseded: leave."""
-        self._show(pod, Stage.PULL, "preparing")
+        price = pod.spec.price_per_hour
+        self._show(pod, Stage.PULL, f"preparing, {format_money(price)} an hour" if price else "preparing")
         ports = await listens(pod, self._store, self._gateway, self._terms, anew=True)
         if ports != pod.listens:
             pod = await self._save(pod, listens=ports)

@@ -253,3 +253,13 @@ def test_a_cut_never_leaves_half_an_escape(text: str) -> None:
 
 def test_a_name_cannot_leave_its_backticks() -> None:
     assert code("a`b\nc<") == "`aˋb c&lt;`"
+
+
+def test_a_start_says_what_it_will_cost_before_it_is_over() -> None:
+    one = pod(Status.PROVISIONING)
+    priced = one.model_copy(update={"spec": one.spec.model_copy(update={"price_per_hour": 0.43})})
+    message = views.starting(shown(priced), None, NOW, "by")
+    assert "costs $0.43 per hour" in message.text
+    assert "costs $0.43 per hour" in str(message.blocks)
+    free = one.model_copy(update={"spec": one.spec.model_copy(update={"price_per_hour": None})})
+    assert "cost" not in views.starting(shown(free), None, NOW, "by").text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.engines.fake import FakeEngine
-from core.model import Gpu
+from core.model import Gpu, PodSpec
 from tests.cli.conftest import Command
 from tests.cli.desk import Said
 from tests.helpers import free_port
@@ -54,3 +54,13 @@ async def test_of_several_kinds_of_gpu_the_first_to_be_had_is_taken(
         assert words in said.err
     else:
         assert (said.document["status"], said.document["gpu"]) == ("RUNNING", gpu)
+
+
+async def test_what_it_costs_is_told_with_a_start(command: Command, tmp_path: Path) -> None:
+    class Priced(FakeEngine):
+        async def fit(self, spec: PodSpec) -> PodSpec:
+            return (await super().fit(spec)).model_copy(update={"price_per_hour": 0.43})
+
+    started, shown = await typed(command, tmp_path / "house", Priced(), "pod start hello", "pod show hello-1")
+    assert "\nIt costs $0.43 an hour. It stops by itself after 30m without traffic." in started.err
+    assert "price per hour  0.43" in shown.out
