@@ -1,6 +1,5 @@
 """Where owners and admins are told: directly or in the thread, and what becomes of it when somebody is not there."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from bot.post import Poster, client
 from bot.zones import Zones
 from core.model import Status
 from tests.bot.conftest import ANA, BOB, EVE, GENERAL, PRIVATE, Stage, staged
+from tests.helpers import until
 from tests.slack_double import Post, SlackDouble
 
 ADMINS = "CADMINS"
@@ -219,9 +219,7 @@ async def test_the_digest_comes_once_a_morning_and_tells_of_the_day_before(tmp_p
 async def test_the_digest_runs_beside_the_rest(tmp_path: Path, slack: SlackDouble) -> None:
     slack.channel(ADMINS, "admins")
     async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
-        async with asyncio.timeout(10):
-            while not await stage.home.house.services.notes.all("slack", "digest"):
-                await asyncio.sleep(0.01)
+        await until(lambda: stage.home.house.services.notes.all("slack", "digest"))
         await stage.started("start hello --name demo")
         stage.home.clock.forward(days=1)
         [told] = await slack.until(lambda: slack.messages(ADMINS))
@@ -233,9 +231,7 @@ async def test_a_digest_that_slack_does_not_take_is_lost_and_is_no_fault_of_ours
 ) -> None:
     slack.channel(ADMINS, "admins")
     async with staged("socket", tmp_path / "data", slack, **SETTINGS) as stage:
-        async with asyncio.timeout(10):
-            while not await stage.home.house.services.notes.all("slack", "digest"):
-                await asyncio.sleep(0.01)
+        await until(lambda: stage.home.house.services.notes.all("slack", "digest"))
         await stage.started("start hello --name demo")
         slack.fail_next("chat.postMessage", "internal_error")
         stage.home.clock.forward(days=1)
