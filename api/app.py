@@ -10,17 +10,18 @@ from starlette.routing import Route
 
 from api import page, problems
 from api.bearers import Bearers
+from api.catalog import CatalogPaths
 from api.contract import document, query_failures
 from api.pods import PodPaths
 from api.problems import Invalid, NotOffered, problem
-from api.stock import FIXED_REGISTRIES, FIXED_TEMPLATES, FIXED_VOLUME, StockPaths
+from api.stock import StockPaths
 from core.errors import PodError
 from core.model import Caller
 from core.service import Services
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ABSENT = ("account", "billing", "clusters", "endpoints", "serverless", "hub")
+ABSENT = ("account", "billing", "clusters", "endpoints", "serverless", "hub", "registries/delegations")
 """What RunPod has below `/v2` and we do not."""
 
 
@@ -36,31 +37,33 @@ class _Door:
 
     def app(self) -> Starlette:
         pods, stock = PodPaths(self._services), StockPaths(self._services)
-        paths: dict[str, dict[str, Handler | str]] = {
+        catalog = CatalogPaths(self._services)
+        paths: dict[str, dict[str, Handler]] = {
             "/pods": {"GET": pods.pods, "POST": pods.create},
             "/pods/{id}": {"GET": pods.pod, "PATCH": pods.update, "DELETE": pods.delete},
             "/pods/{id}/action": {"POST": pods.action},
             "/pods/{id}/logs": {"GET": pods.logs},
-            "/templates": {"GET": stock.templates, "POST": FIXED_TEMPLATES},
-            "/templates/{id}": {"GET": stock.template, "PATCH": FIXED_TEMPLATES, "DELETE": FIXED_TEMPLATES},
-            "/catalog/templates": {"GET": stock.templates},
-            "/catalog/gpus": {"GET": stock.gpus},
-            "/catalog/gpus/{id}": {"GET": stock.gpu},
-            "/catalog/cpus": {"GET": stock.cpus},
-            "/catalog/cpus/{id}": {"GET": stock.cpu},
-            "/catalog/datacenters": {"GET": stock.places},
-            "/catalog/datacenters/{id}": {"GET": stock.place},
+            "/templates": {"GET": stock.templates, "POST": stock.save_template},
+            "/templates/{id}": {"GET": stock.template, "PATCH": stock.change_template, "DELETE": stock.remove_template},
+            "/catalog/templates": {"GET": stock.official_templates},
+            "/catalog/gpus": {"GET": catalog.gpus},
+            "/catalog/gpus/{id}": {"GET": catalog.gpu},
+            "/catalog/cpus": {"GET": catalog.cpus},
+            "/catalog/cpus/{id}": {"GET": catalog.cpu},
+            "/catalog/datacenters": {"GET": catalog.places},
+            "/catalog/datacenters/{id}": {"GET": catalog.place},
             "/network-volumes": {"GET": stock.volumes, "POST": stock.create_volume},
-            "/network-volumes/{id}": {"GET": stock.volume, "PATCH": FIXED_VOLUME, "DELETE": stock.delete_volume},
-            "/registries": {"GET": stock.registries, "POST": FIXED_REGISTRIES},
-            "/registries/{id}": {"GET": stock.registry, "DELETE": FIXED_REGISTRIES},
+            "/network-volumes/{id}": {"GET": stock.volume, "PATCH": stock.change_volume, "DELETE": stock.delete_volume},
+            "/registries": {"GET": stock.registries, "POST": stock.save_registry},
+            "/registries/{id}": {"GET": stock.registry, "DELETE": stock.remove_registry},
         }
         return Starlette(
             routes=[
                 Route("/openapi.json", self._document),
                 Route("/docs", self._page),
+                *(Route(f"/{name}{{rest:path}}", self._absent, methods=VERBS) for name in ABSENT),
                 *(Route(path, self._guarded(path, verbs), methods=VERBS) for path, verbs in paths.items()),
-                Route("/{rest:path}", self._absent, methods=VERBS),
+                Route("/{rest:path}", self._nothing, methods=VERBS),
             ],
             exception_handlers={
                 PodError: problems.of_pod_error,
@@ -71,30 +74,31 @@ class _Door:
             },
         )
 
-    def _guarded(self, path: str, verbs: Mapping[str, Handler | str]) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, path: str, verbs: Mapping[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             who = await self._bearers.caller(request)
             if who is None:
                 said = "Send a Podkeeper token as `Authorization: Bearer …`; /pod token in Slack makes one."
                 return problem(401, "Unauthorized", said, **{"WWW-Authenticate": "Bearer"})
             verb = "GET" if request.method == "HEAD" else request.method
-            handler = verbs.get(verb, f"{verb} is not for this path.")
-            if isinstance(handler, str):
-                allowed = ", ".join(one for one, known in verbs.items() if not isinstance(known, str))
-                raise HTTPException(405, handler, {"Allow": allowed})
+            if verb not in verbs:
+                raise HTTPException(405, f"{verb} is not for this path.", {"Allow": ", ".join(verbs)})
             wrong = query_failures(path, verb, request.query_params.multi_items())
             if wrong:
                 raise Invalid(wrong)
-            return await handler(request, who)
+            return await verbs[verb](request, who)
 
         return handle
 
     async def _absent(self, request: Request) -> Response:
-        rest = request.path_params["rest"]
-        for name in ABSENT:
-            if rest == name or rest.startswith(f"{name}/"):
-                raise NotOffered(f"{name}: RunPod has this, Podkeeper has not. /v2/docs lists what there is.")
-        raise HTTPException(404, f"There is no /v2/{rest[:60]}; /v2/docs lists what there is.")
+        path = request.url.path.partition("/v2/")[2]
+        name = next((one for one in ABSENT if path == one or path.startswith(f"{one}/")), None)
+        if name is None:
+            return await self._nothing(request)
+        raise NotOffered(f"{name}: RunPod has this, Podkeeper has not. /v2/docs lists what there is.")
+
+    async def _nothing(self, request: Request) -> Response:
+        raise HTTPException(404, f"There is no /v2/{request.path_params['rest'][:60]}; /v2/docs lists what there is.")
 
     async def _document(self, request: Request) -> Response:
         return JSONResponse(document(_origin(request)))

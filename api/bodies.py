@@ -11,17 +11,20 @@ from starlette.requests import Request
 
 from api.contract import failures
 from api.problems import Invalid
-from api.shown import DATA_CENTER, GB, GB_PER_GPU, GB_PER_VCPU, VCPU_PER_GPU
+from api.shown import DATA_CENTER, GB, GB_PER_GPU, GB_PER_VCPU, JUPYTER, VCPU_PER_GPU
 from core.errors import InvalidInput, NoCapacity, NotFound
-from core.model import PodSpec
+from core.model import PodSpec, Template
 from core.service import SpecRequest
 from core.templates import Catalog
 from core.units import shorten
 
 MOST = 1024 * 1024
 """Bytes of a request."""
-_LONGEST_NAME = 58
+_LONGEST_NAME = 56
 """Leaves room for what tells two of one name apart."""
+_GENERATED = {"generate": "token"}
+_LEAST = {"cpu": 2, "memory": "4g"}
+"""What a pod of a saved template gets that is started without saying so: RunPod's smallest flavour."""
 
 
 def checked(schema: str, body: object) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def _no_number(text: str) -> float:
 def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
     """Of a create. InvalidInput, NoCapacity or NotFound, in words, for what we cannot do."""
     template = body.get("templateId")
-    base = templates.get(template).spec if template is not None else None
+    base = templates.get(template) if template is not None else None
     if ("gpu" in body) == ("cpu" in body):
         raise InvalidInput("Give exactly one of gpu and cpu.")
     if body.get("globalNetworking"):
@@ -70,8 +73,84 @@ def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
         raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
     said: dict[str, Any] = {"image": body["image"]} if "image" in body else {}
     said |= _container(body) | (_gpu(body["gpu"], base) if "gpu" in body else _cpu(body["cpu"], base))
+    env = _env(body)
+    if body.get("startJupyter"):
+        env.setdefault(JUPYTER, _GENERATED)
+    if env:
+        said["env"] = env
     mount, volume = _mount(body.get("mounts") or {})
     return SpecRequest(template=template, name=slug(body["name"]), said=said | mount, network_volume=volume)
+
+
+def template(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a create or a change of a template: what its file says then, `said` being what it says now.
+
+    InvalidInput, in words, for what we cannot do.
+    """
+    for name, why in (
+        ("serverless", "there is no serverless here"),
+        ("public", "all of your workspace see it already"),
+    ):
+        if body.get(name):
+            raise InvalidInput(f"{name}: {why}, and nobody else could. Leave it out.")
+    if body.get("allowedCudaVersions"):
+        raise InvalidInput("allowedCudaVersions: the CUDA versions of devices are not known here. Leave them out.")
+    if body.get("registry"):
+        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    was: dict[str, Any] = dict(said.get("env") or {})
+    jupyter = body.get("startJupyter", was.get(JUPYTER) == _GENERATED if said else True)
+    env = _env(body) if "env" in body else {name: value for name, value in was.items() if value != _GENERATED}
+    if jupyter:
+        env.setdefault(JUPYTER, _GENERATED)
+    made = dict(said or _LEAST) | _container(body) | _mount(body.get("mounts") or {})[0] | {"env": env}
+    if "image" in body:
+        made["image"] = body["image"]
+    if "name" in body:
+        made["name"] = slug(body["name"])
+    return made
+
+
+def labels(body: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """What a template has in RunPod's words and no pod of it: `category`, and `startSsh`, which does nothing."""
+    said = {name: json.dumps(body[name]) for name in ("category", "startSsh") if name in body}
+    return {"category": '"NVIDIA"', "startSsh": "true", **known, **said}
+
+
+def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None) -> dict[str, Any]:
+    """Of a patch of a pod: what its spec is to say, by keys of a template file; its ports and its name apart.
+
+    `template`: whose container it is to have, but for what the body says itself. InvalidInput or NotFound, in words,
+    for what we cannot do.
+    """
+    if body.get("globalNetworking"):
+        raise InvalidInput("globalNetworking: pods cannot reach each other here. Leave it out.")
+    if body.get("locked"):
+        raise InvalidInput("locked: there are no locks here; `podkeeper pod keep` holds off a stop for a time.")
+    if body.get("registry"):
+        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    said: dict[str, Any] = {}
+    if template is not None:
+        made = dict.fromkeys(template.generated, _GENERATED)
+        said = {"image": template.image, "args": list(template.args), "env": {**made, **template.env}}
+        if template.container_disk is not None:
+            said["container_disk"] = str(template.container_disk)
+    said |= {key: value for key, value in _container(body).items() if key != "ports"}
+    if "image" in body:
+        said["image"] = body["image"]
+    if "env" in body:
+        said["env"] = {**said.get("env", {}), **_env(body)}
+    return said | _other_mount(body.get("mounts") or {}, spec)
+
+
+def _other_mount(mounts: Mapping[str, Any], spec: PodSpec) -> dict[str, Any]:
+    said, volume = _mount(mounts)
+    if "network" in mounts and not mounts["network"]:
+        raise InvalidInput("mounts.network: a pod keeps the mounts it was made with.")
+    if volume is not None and volume != spec.network_volume:
+        raise InvalidInput("mounts.network: a pod keeps the network volume it was made with; only its path may change.")
+    if "volume" in said and (spec.volume is None or spec.network_volume is not None):
+        raise InvalidInput("mounts.persistent: this pod was made without a volume disk and gets none later.")
+    return said
 
 
 def check_place(body: Mapping[str, Any]) -> None:
@@ -106,32 +185,29 @@ def _container(body: Mapping[str, Any]) -> dict[str, Any]:
         said["ports"] = body["ports"]
     if "disk" in body:
         said["container_disk"] = f"{body['disk']}g"
-    # Every pod has these from the Podkeeper that runs it; a program that is itself one sends its own.
-    env: dict[str, Any] = {
-        name: value for name, value in (body.get("env") or {}).items() if not name.startswith("PODKEEPER_")
-    }
-    if body.get("startJupyter"):
-        env.setdefault("JUPYTER_PASSWORD", {"generate": "token"})
-    if env:
-        said["env"] = env
     return said
 
 
-def _gpu(asked: Mapping[str, Any], base: PodSpec | None) -> dict[str, Any]:
+def _env(body: Mapping[str, Any]) -> dict[str, Any]:
+    # Every pod has these from the Podkeeper that runs it; a program that is itself one sends its own.
+    return {name: value for name, value in (body.get("env") or {}).items() if not name.startswith("PODKEEPER_")}
+
+
+def _gpu(asked: Mapping[str, Any], base: Template | None) -> dict[str, Any]:
     if asked.get("allowedCudaVersions") or "minCudaVersion" in asked:
         raise InvalidInput("gpu: the CUDA versions of devices are not known here. Leave them out.")
     count = asked.get("count", 1)
     said: dict[str, Any] = {"gpu": f"{asked['id']}:{count}"}
-    if base is None:
+    if base is None or base.saved is not None:
         said |= {"cpu": VCPU_PER_GPU * count, "memory": f"{GB_PER_GPU * count}g"}
     return said
 
 
-def _cpu(asked: Mapping[str, Any], base: PodSpec | None) -> dict[str, Any]:
+def _cpu(asked: Mapping[str, Any], base: Template | None) -> dict[str, Any]:
     count = asked["vcpuCount"]
     if count & (count - 1):
         raise InvalidInput(f"cpu.vcpuCount: {count} is no power of two.")
-    memory = max(count * GB_PER_VCPU * GB, base.memory if base is not None else 0)
+    memory = max(count * GB_PER_VCPU * GB, base.spec.memory if base is not None else 0)
     return {"cpu": count, "memory": str(memory), "gpu": None}
 
 

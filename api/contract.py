@@ -24,29 +24,15 @@ def published() -> dict[str, Any]:
     return json.loads(resources.files("api").joinpath("contract.json").read_text(encoding="utf-8"))
 
 
-_NOT_OFFERED = {
-    "/v2/templates": ("post",),
-    "/v2/templates/{id}": ("patch", "delete"),
-    "/v2/network-volumes/{id}": ("patch",),
-    "/v2/registries": ("post",),
-    "/v2/registries/{id}": ("delete",),
-}
-"""What those paths answer with 501."""
-
-
 def document(url: str) -> dict[str, Any]:
-    """The same, without what is not offered, as our own description of ourselves; `url` is where `/v2` is found."""
+    """The same as our own description of ourselves; `url` is where `/v2` is found."""
     text = (
         "Pods of this Podkeeper, in the words of RunPod's REST API v2. What RunPod offers beside this answers 501. "
         "Pods carry one more field, `podkeeper`: status and sizes as they are, owner, addresses, and when silence ends "
         "it."
     )
     info = {"title": "Podkeeper", "version": published()["info"]["version"], "description": text}
-    paths = {
-        path: {verb: said for verb, said in verbs.items() if verb not in _NOT_OFFERED.get(path, ())}
-        for path, verbs in published()["paths"].items()
-    }
-    return published() | {"info": info, "servers": [{"url": url}], "paths": paths}
+    return published() | {"info": info, "servers": [{"url": url}]}
 
 
 def query_failures(path: str, verb: str, query: Iterable[tuple[str, str]]) -> list[str]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import bodies, logs, shown
-from core.errors import Conflict, InvalidInput, NotFound, PodError
+from core.errors import Conflict, NotFound, PodError
 from core.model import Caller, Pod, Role, Status
 from core.service import Services
 
@@ -48,7 +48,7 @@ class PodPaths:
         return JSONResponse(self._shown(who, made), 201)
 
     async def _start(self, who: Caller, body: Mapping[str, Any]) -> Pod:
-        request = bodies.start(body, self._services.templates)
+        request = bodies.start(body, await self._services.templates.of(who))
         try:
             return await self._services.pods.start(who, request)
         except Conflict:
@@ -78,26 +78,29 @@ class PodPaths:
         return JSONResponse(self._shown(who, await self._pod(request, who)))
 
     async def update(self, request: Request, who: Caller) -> Response:
-        """Only its name and its ports can be changed; what it is already may be said."""
+        """What is said of it. One that runs is restarted where its container must be another."""
         body = bodies.checked("UpdatePodRequest", await bodies.read(request))
         pod = await self._pod(request, who)
         if "name" in body:
             body["name"] = bodies.slug(body["name"])
-        now = self._shown(who, pod)
-        different = {
-            name for name, value in body.items() if now.get(name) != value and not (name == "mounts" and not value)
-        }
-        fixed = sorted(different - {"name", "ports"})
-        if fixed:
-            raise InvalidInput(
-                f"{', '.join(fixed)}: Podkeeper changes only the name and the ports of a pod that is there. Create "
-                "another pod with what you want, and delete this one."
-            )
-        if "name" in different:
+        catalog = await self._services.templates.of(who)
+        template = catalog.get(body["templateId"]).spec if "templateId" in body else None
+        said = bodies.change(self._new(who, pod, body), pod.spec, template)
+        ports = body.get("ports", [str(port) for port in template.ports] if template is not None else None)
+        if said:
+            await self._services.pods.plan_change(who, pod.id, said)
+        if "name" in body:
             pod = await self._services.pods.rename(who, pod.id, body["name"])
-        if "ports" in different:
-            pod = await self._ports(who, pod, body["ports"])
+        if ports is not None and ports != [str(port) for port in pod.spec.ports]:
+            pod = await self._ports(who, pod, ports)
+        if said:
+            pod = await self._services.pods.change(who, pod.id, said)
         return JSONResponse(self._shown(who, pod))
+
+    def _new(self, who: Caller, pod: Pod, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what is as it is shown: sizes are shown rounded, and others' variables without their values."""
+        now = self._shown(who, pod)
+        return {name: value for name, value in body.items() if name == "locked" or now.get(name) != value}
 
     async def _ports(self, who: Caller, pod: Pod, wanted: list[str]) -> Pod:
         here = [str(port) for port in pod.spec.ports]

@@ -1,13 +1,14 @@
 """How our things look in RunPod's words: pods, templates, network volumes, what there is to have."""
 
+import json
 import math
 import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from core.model import Action, Caller, Gpu, Pod, PodSpec, Status, Template, Volume
-from core.service import PodService, Services, Usage
+from core.model import Action, Caller, Pod, PodSpec, Registry, Status, Template, Volume
+from core.service import CpuOffer, GpuOffer, PodService, Services, Usage
 from core.templates.catalog import NO_TEMPLATE
 from core.units import format_bytes, format_duration
 
@@ -19,6 +20,8 @@ GB_PER_VCPU = 2
 """Memory of a pod that asks for vCPUs only, as RunPod's general purpose flavours are cut."""
 GB_PER_GPU = 16
 VCPU_PER_GPU = 2
+JUPYTER = "JUPYTER_PASSWORD"
+"""What `startJupyter` makes up a value for."""
 DISK = 50
 """GB of container disk told where a pod has no limit of its own."""
 
@@ -136,19 +139,22 @@ def _percent(share: float) -> int:
 
 
 def template(found: Template) -> dict[str, Any]:
-    """One of ours; they are files, so that nobody changes them from here."""
-    spec = found.spec
+    """A file's goes by its name; a saved one by an id that stays."""
+    spec, saved = found.spec, found.saved
+    labels = {name: json.loads(text) for name, text in saved.labels.items()} if saved is not None else {}
+    jupyter = saved is not None and JUPYTER in spec.generated
+    generated = [name for name in spec.generated if not (jupyter and name == JUPYTER)]
     return {
-        "id": found.name,
+        "id": found.id,
         "name": found.name,
         **container(spec),
-        "env": dict.fromkeys(spec.generated, "") | dict(spec.env),
+        "env": dict.fromkeys(generated, "") | dict(spec.env),
         "mounts": mounts(spec.model_copy(update={"network_volume": None})),
         "serverless": False,
         "public": found.source == "built-in",
-        "category": "CPU" if spec.gpu is None else "NVIDIA",
-        "startSsh": False,
-        "startJupyter": False,
+        "category": labels.get("category", "CPU" if spec.gpu is None else "NVIDIA"),
+        "startSsh": labels.get("startSsh", False),
+        "startJupyter": jupyter,
         "allowedCudaVersions": [],
     }
 
@@ -159,53 +165,49 @@ def volume(found: Volume) -> dict[str, Any]:
     return {"id": found.id, "name": found.name, "size": size, "dataCenter": DATA_CENTER, "type": "STANDARD"}
 
 
-def gpu_types(devices: tuple[Gpu, ...]) -> list[dict[str, Any]]:
-    """Each kind that the engine has, and how many."""
-    kinds: dict[str, list[Gpu]] = {}
-    for device in devices:
-        kinds.setdefault(device.type, []).append(device)
-    return [
-        {
-            "id": kind,
-            "name": kind.removeprefix("NVIDIA ").removeprefix("GeForce "),
-            "pool": None,
-            "manufacturer": "NVIDIA" if "NVIDIA" in kind.upper() else "UNKNOWN",
-            "memory": gigabytes(min(device.memory for device in those)),
-            "secure": True,
-            "community": False,
-            "price": {"secure": 0.0, "community": 0.0},
-            "maxCount": {"secure": len(those), "community": 0},
-        }
-        for kind, those in sorted(kinds.items())
-    ]
+def registry(found: Registry) -> dict[str, Any]:
+    """A stored credential; it belongs to a host, and goes by it."""
+    return {"id": found.host, "name": found.host}
 
 
-def cpu_types() -> list[dict[str, Any]]:
-    """The one flavour that we have."""
-    return [
-        {
-            "id": CPU_FLAVOR,
-            "name": "General Purpose",
-            "group": "Local",
-            "vcpu": {"min": 2, "max": 1024},
-            "ramGbPerVcpu": float(GB_PER_VCPU),
-            "price": {"securePerVcpu": 0.0, "serverlessPerVcpu": 0.0},
-        }
-    ]
+def gpu_type(offer: GpuOffer) -> dict[str, Any]:
+    """A kind of GPU."""
+    kind = offer.type.upper()
+    return {
+        "id": offer.type,
+        "name": offer.name,
+        "pool": None,
+        "manufacturer": next((maker for maker in ("NVIDIA", "AMD") if maker in kind), "UNKNOWN"),
+        "memory": gigabytes(offer.memory),
+        "secure": True,
+        "community": False,
+        "price": {"secure": offer.price_per_hour or 0.0, "community": 0.0},
+        "maxCount": {"secure": offer.most, "community": 0},
+    }
 
 
-def data_centers() -> list[dict[str, Any]]:
+def cpu_type(offer: CpuOffer) -> dict[str, Any]:
+    """The one flavour that we have, in powers of two."""
+    return {
+        "id": CPU_FLAVOR,
+        "name": "General Purpose",
+        "group": "Local",
+        "vcpu": {"min": 2, "max": max(2, 1 << (offer.most.bit_length() - 1))},
+        "ramGbPerVcpu": float(GB_PER_VCPU),
+        "price": {"securePerVcpu": offer.price_per_hour or 0.0, "serverlessPerVcpu": 0.0},
+    }
+
+
+def data_center() -> dict[str, Any]:
     """The one place that we have."""
-    return [
-        {
-            "id": DATA_CENTER,
-            "name": "This Podkeeper",
-            "region": "UNKNOWN",
-            "networkVolumeTypes": ["STANDARD"],
-            "compliance": [],
-            "globalNetwork": False,
-        }
-    ]
+    return {
+        "id": DATA_CENTER,
+        "name": "This Podkeeper",
+        "region": "UNKNOWN",
+        "networkVolumeTypes": ["STANDARD"],
+        "compliance": [],
+        "globalNetwork": False,
+    }
 
 
 def gigabytes(size: int) -> int:

@@ -1,4 +1,4 @@
-"""The paths beside pods: templates, what there is to have, network volumes, registries."""
+"""The paths of what pods are made from, and of what outlives them: templates, network volumes, registries."""
 
 from typing import Any
 
@@ -6,17 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api import bodies, shown
+from api.catalog import one_of
 from core.errors import NotFound
-from core.model import Caller
+from core.model import Caller, Credential, Volume
 from core.service import Services
-
-FIXED_TEMPLATES = "Templates are files here (PODKEEPER_TEMPLATES_DIR), which only whoever runs this Podkeeper changes."
-FIXED_VOLUME = "A network volume keeps its name and size here: no engine of ours enforces a size yet."
-FIXED_REGISTRIES = (
-    "Credentials belong to the image's host here, which this request cannot say. Whoever runs this Podkeeper adds one "
-    "with `podkeeper registry add HOST`; pods then use it by themselves."
-)
-"""Why what the contract has is not allowed."""
 
 
 class StockPaths:
@@ -25,40 +18,40 @@ class StockPaths:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def templates(self, request: Request, _: Caller) -> Response:
-        """All of them; below `/catalog` those that come with Podkeeper."""
-        known = self._services.templates.list()
-        if request.url.path.endswith("/catalog/templates"):
-            known = tuple(one for one in known if one.source == "built-in")
+    async def templates(self, _: Request, who: Caller) -> Response:
+        """All that pods can be made from."""
+        known = (await self._services.templates.of(who)).list()
         return JSONResponse({"templates": [shown.template(one) for one in known]})
 
-    async def template(self, request: Request, _: Caller) -> Response:
+    async def official_templates(self, request: Request, _: Caller) -> Response:
+        """Those that come with Podkeeper; nobody outside has others to share."""
+        official = request.query_params.get("source", "official") == "official"
+        known = [one for one in self._services.templates.files.list() if one.source == "built-in" and official]
+        return JSONResponse({"templates": [shown.template(one) for one in known]})
+
+    async def template(self, request: Request, who: Caller) -> Response:
         """One template."""
-        return JSONResponse(shown.template(self._services.templates.get(request.path_params["id"])))
+        found = (await self._services.templates.of(who)).get(request.path_params["id"])
+        return JSONResponse(shown.template(found))
 
-    async def gpus(self, _: Request, who: Caller) -> Response:
-        """Each kind of device that the engine has."""
-        return JSONResponse({"gpus": shown.gpu_types(await self._services.pods.gpus())})
+    async def save_template(self, request: Request, who: Caller) -> Response:
+        """201 with the new one."""
+        body = bodies.checked("CreateTemplateRequest", await bodies.read(request))
+        said = bodies.template(body, {}) | {"description": f"Saved by {who.name[:100]}"}
+        made = await self._services.templates.save(who, said, bodies.labels(body, {}))
+        return JSONResponse(shown.template(made), 201)
 
-    async def gpu(self, request: Request, who: Caller) -> Response:
-        """One of them."""
-        return _one(request, shown.gpu_types(await self._services.pods.gpus()), "GPU type")
+    async def change_template(self, request: Request, who: Caller) -> Response:
+        """What is said of it; the rest stays."""
+        body = bodies.checked("UpdateTemplateRequest", await bodies.read(request))
+        saved = await self._services.templates.own(who, request.path_params["id"])
+        said, labels = bodies.template(body, saved.said), bodies.labels(body, saved.labels)
+        return JSONResponse(shown.template(await self._services.templates.change(who, saved.id, said, labels)))
 
-    async def cpus(self, _: Request, who: Caller) -> Response:
-        """The one flavour."""
-        return JSONResponse({"cpus": shown.cpu_types()})
-
-    async def cpu(self, request: Request, _: Caller) -> Response:
-        """That one."""
-        return _one(request, shown.cpu_types(), "CPU flavor")
-
-    async def places(self, _: Request, who: Caller) -> Response:
-        """The one place."""
-        return JSONResponse({"dataCenters": shown.data_centers()})
-
-    async def place(self, request: Request, _: Caller) -> Response:
-        """That one."""
-        return _one(request, shown.data_centers(), "data center")
+    async def remove_template(self, request: Request, who: Caller) -> Response:
+        """204; pods that were made from it stay as they are."""
+        await self._services.templates.remove(who, request.path_params["id"])
+        return Response(status_code=204)
 
     async def volumes(self, _: Request, who: Caller) -> Response:
         """All of the workspace."""
@@ -74,15 +67,29 @@ class StockPaths:
 
     async def volume(self, request: Request, who: Caller) -> Response:
         """One network volume."""
-        return _one(request, [shown.volume(volume) for volume in await self._services.volumes.list(who)], "volume")
+        return JSONResponse(shown.volume(await self._volume(request, who)))
+
+    async def change_volume(self, request: Request, who: Caller) -> Response:
+        """Another name, more room."""
+        body = bodies.checked("UpdateNetworkVolumeRequest", await bodies.read(request))
+        found = await self._volume(request, who)
+        name = bodies.slug(body["name"]) if "name" in body else None
+        size = f"{body['size']}g" if "size" in body else None
+        changed = await self._services.volumes.change(who, found.id, name=name, size=size)
+        return JSONResponse(shown.volume(changed))
 
     async def delete_volume(self, request: Request, who: Caller) -> Response:
         """204; 409 while a pod has it."""
-        wanted = request.path_params["id"]
-        if all(volume.id != wanted for volume in await self._services.volumes.list(who)):
-            raise NotFound(f"There is no network volume with the id {wanted[:40]!r}.")
-        await self._services.volumes.delete(who, wanted)
+        await self._services.volumes.delete(who, (await self._volume(request, who)).id)
         return Response(status_code=204)
+
+    async def _volume(self, request: Request, who: Caller) -> Volume:
+        """By its id: names are for people."""
+        wanted = request.path_params["id"]
+        found = next((one for one in await self._services.volumes.list(who) if one.id == wanted), None)
+        if found is None:
+            raise NotFound(f"There is no network volume with the id {wanted[:40]!r}.")
+        return found
 
     async def registries(self, _: Request, who: Caller) -> Response:
         """The hosts that credentials are stored for, without these."""
@@ -90,17 +97,20 @@ class StockPaths:
 
     async def registry(self, request: Request, _: Caller) -> Response:
         """One of them."""
-        return _one(request, await self._registries(), "registry")
+        return JSONResponse(one_of(await self._registries(), request.path_params["id"], "registry"))
+
+    async def save_registry(self, request: Request, who: Caller) -> Response:
+        """201; in the place of what was stored for that host."""
+        body = bodies.checked("CreateRegistryRequest", await bodies.read(request))
+        known = Credential(host=body["name"], username=body["username"], secret=body["password"])
+        made = await self._services.registries.save(known, who)
+        return JSONResponse(shown.registry(made), 201)
+
+    async def remove_registry(self, request: Request, who: Caller) -> Response:
+        """204; pods that run keep their image, and the next pull is without it."""
+        known = one_of(await self._registries(), request.path_params["id"], "registry")
+        await self._services.registries.remove(known["id"], who)
+        return Response(status_code=204)
 
     async def _registries(self) -> list[dict[str, Any]]:
-        return [{"id": known.host, "name": known.host} for known in await self._services.registries.list()]
-
-
-def _one(request: Request, known: list[dict[str, Any]], what: str) -> Response:
-    wanted = request.path_params["id"]
-    found = next((one for one in known if one["id"] == wanted), None)
-    if found is None:
-        raise NotFound(
-            f"There is no {what} {wanted[:60]!r}. There is: {', '.join(one['id'] for one in known) or 'none'}."
-        )
-    return JSONResponse(found)
+        return [shown.registry(known) for known in await self._services.registries.list()]

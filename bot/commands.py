@@ -85,7 +85,7 @@ class Commands:
             case "volumes":
                 await reply.say(lists.volumes(await self._services.volumes.list(caller)))
             case _:
-                await reply.say(lists.templates(self._services.templates.list()))
+                await reply.say(lists.templates((await self._services.templates.of(caller)).list()))
 
     async def _ports(self, who: Who, pod: Pod, word: str, port: str) -> None:
         await self._do.tell(who, card(self._do.live.look(pod), f"Port {escape(port)} {word} by {who.mention}"))

@@ -32,7 +32,8 @@ class Forms:
     async def open(self, who: Who, caller: Caller, trigger: str, given: StartRequest | None = None) -> bool:
         """Show it; False when Slack did not take it (a trigger is good for three seconds)."""
         volumes = await self._services.volumes.list(caller)
-        view = start_form(self._services.templates.list(), volumes, given, who.channel)
+        templates = (await self._services.templates.of(caller)).list()
+        view = start_form(templates, volumes, given, who.channel)
         try:
             await self._do.poster.open_view(trigger, view)
         except SlackApiError as error:
@@ -46,7 +47,8 @@ class Forms:
     async def another(self, who: Who, caller: Caller, pod: Pod, trigger: str) -> bool:
         """As `open`, filled in with what this pod has."""
         volumes = await self._services.volumes.list(caller)
-        template = next((one for one in self._services.templates.list() if one.name == pod.spec.template), None)
+        known = (await self._services.templates.of(caller)).list()
+        template = next((one for one in known if one.name == pod.spec.template), None)
         return await self.open(who, caller, trigger, like(pod, template, volumes, own=pod.owner == caller.person))
 
     async def submit(self, who: Who, view: Block) -> tuple[dict[str, str], asyncio.Task[Pod] | None]:

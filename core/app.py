@@ -26,6 +26,7 @@ from core.reconciler import Reconciler
 from core.service import (
     Confirmations,
     Costs,
+    Inventory,
     Keeping,
     Logins,
     Notes,
@@ -35,6 +36,7 @@ from core.service import (
     Registries,
     Services,
     Shares,
+    Templates,
     Tokens,
     Volumes,
     Waking,
@@ -82,7 +84,7 @@ class House:
     @property
     def problems(self) -> tuple[str, ...]:
         """What was left out at start, a sentence each."""
-        return self.services.templates.problems
+        return self.services.templates.files.problems
 
     async def missing(self) -> list[str]:
         """What is not usable now, a sentence each; empty when all is ready."""
@@ -259,9 +261,10 @@ def _compose(
     )
     launcher = Launcher(store, engine, gateway, board, now, terms)
     witness = Witness(store, gateway, engine)
-    catalog = Catalog.load(settings.templates_dir, settings.idle_timeout, settings.idle_warning)
+    files = Catalog.load(settings.templates_dir, settings.idle_timeout, settings.idle_warning)
+    templates = Templates(store, files, now)
     volumes = Volumes(store, engine, now)
-    pods = PodService(settings, store, engine, gateway, launcher, catalog, volumes, board, now)
+    pods = PodService(settings, store, engine, gateway, launcher, templates, volumes, board, now)
     services = Services(
         pods=pods,
         keeping=Keeping(store, pods, witness, board, now),
@@ -269,6 +272,7 @@ def _compose(
         confirmations=Confirmations(store, now),
         ports=Ports(store, engine, gateway, launcher, pods, board, terms, now),
         shares=Shares(engine, witness),
+        inventory=Inventory(store, engine),
         waking=Waking(store, engine, pods, board, now),
         volumes=volumes,
         registries=Registries(store, now),
@@ -276,7 +280,7 @@ def _compose(
         tokens=Tokens(store, settings, now),
         logins=Logins(store, settings, now),
         notes=Notes(store),
-        templates=catalog,
+        templates=templates,
         now=now,
     )
     reaper = Reaper(store, witness, launcher, board)

@@ -58,6 +58,14 @@ def may_change(caller: Caller) -> None:
         )
 
 
+def may_administer(caller: Caller, what: str) -> None:
+    """Forbidden for a member, and for an admin's token that is good for less; `what` is what only admins may."""
+    if caller.role is not Role.ADMIN:
+        raise Forbidden(
+            f"Only an admin may {what} here, and a program only with an admin's token of scope {Scope.ADMIN}. Ask one."
+        )
+
+
 def may_touch(caller: Caller, pod: Pod) -> None:
     """Forbidden unless the pod is the caller's own, or the caller is an admin."""
     if caller.role is not Role.ADMIN and pod.owner != caller.person:

@@ -60,7 +60,7 @@ async def before_delete(volume: str, ctx: Ctx) -> Question:
     """Whether to delete this network volume."""
     services = house(ctx).services
     who = await caller(services, ctx)
-    found = await services.volumes.may_delete(who, volume)
+    found = await services.volumes.own(who, volume)
     if found.attached_to:
         return _Given(confirm=True, elsewhere=False)  # which the service refuses: nobody is asked in vain
     size = f" ({format_bytes(found.size)})" if found.size is not None else ""

@@ -63,10 +63,11 @@ class Shelf:
             raise ResourceError(str(error)) from error
         return PodLogs.of(found, output, _LOG_LINES).brief()
 
-    async def template(self, name: str) -> str:
+    async def template(self, name: str, ctx: Ctx) -> str:
         """What a pod of it gets."""
+        catalog = await self._services.templates.of(await caller(self._services, ctx))
         try:
-            return TemplateView.of(self._services.templates.get(name)).model_dump_json()
+            return TemplateView.of(catalog.get(name)).model_dump_json()
         except NotFound as error:
             raise ResourceNotFoundError(str(error)) from error
 
@@ -91,7 +92,8 @@ class Shelf:
         """Ids, names and templates that begin so, of what the asker may see."""
         wanted = argument.value.lower()
         if argument.name == "name" and isinstance(ref, ResourceTemplateReference):
-            known = [template.name for template in self._services.templates.list()]
+            who = await bearer(self._services, get_access_token(), "mcp")
+            known = [template.name for template in (await self._services.templates.of(who)).list()]
         elif argument.name in ("id", "pod"):
             pods = await self._services.pods.list(await bearer(self._services, get_access_token(), "mcp"))
             known = [pod.id if argument.name == "id" else pod.name for pod in pods]

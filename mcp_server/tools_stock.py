@@ -31,11 +31,12 @@ class StockTools:
             HouseTool.of(self.volume_delete, "Delete a network volume", destructive=True, idempotent=True),
         ]
 
-    async def template_list(self, detail: Detail = "concise") -> TemplateList:
+    async def template_list(self, ctx: Ctx, detail: Detail = "concise") -> TemplateList:
         """The templates that pod_start knows; with full detail, what a pod of each gets (idle_timeout 0: it may be idle
         for ever). Call it before the first pod_start."""
         kind = TemplateView if detail == "full" else TemplateLine
-        return TemplateList(templates=[kind.of(template) for template in self._services.templates.list()])
+        catalog = await self._services.templates.of(await caller(self._services, ctx))
+        return TemplateList(templates=[kind.of(template) for template in catalog.list()])
 
     async def volume_list(self, ctx: Ctx) -> VolumeList:
         """All network volumes: disks that outlive the pods they are attached to (pod_start with network_volume)."""
@@ -63,6 +64,6 @@ class StockTools:
         """Delete a network volume with all its data, for good; the user is asked. Refused while a pod has it.
         Shows what was deleted."""
         who = await caller(self._services, ctx)
-        found = await self._services.volumes.may_delete(who, volume)
+        found = await self._services.volumes.own(who, volume)
         await settle(self._services, who, confirm.DELETE, found.id, answer)
         return VolumeView.of(who, await self._services.volumes.delete(who, found.id))

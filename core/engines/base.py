@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from core.engines.offers import Offers
 from core.model import Credential, Frozen, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 
@@ -129,6 +130,10 @@ class Engine(ABC):
         """The devices there are, free or not; none where `Features.devices` says so."""
 
     @abstractmethod
+    async def offers(self) -> Offers:
+        """What it has for pods, at which price; without the kinds of its own devices, which `gpus` tells."""
+
+    @abstractmethod
     async def fit(self, spec: PodSpec) -> PodSpec:
         """The spec as this engine would run it: with the kind of GPU by its whole name, and the price, where it knows.
 
@@ -213,6 +218,10 @@ class Engine(ABC):
     @abstractmethod
     async def create_volume(self, volume: Volume) -> None:
         """Make the storage of a network volume."""
+
+    @abstractmethod
+    async def grow_volume(self, volume: Volume) -> None:
+        """Give its storage the size that it says, which is no less than before; PodFailed when it is gone."""
 
     @abstractmethod
     async def delete_volume(self, volume: Volume) -> None:

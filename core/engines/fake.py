@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
 from core.engines.devices import devices
+from core.engines.offers import CpuOffer, Offers
 from core.errors import Conflict, PodFailed, Unavailable
 from core.model import Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
@@ -125,6 +126,11 @@ class FakeEngine(Engine):
         self._answer()
         return self._gpus
 
+    async def offers(self) -> Offers:
+        """See the seam."""
+        self._answer()
+        return Offers(cpu=CpuOffer(most=64))
+
     async def fit(self, spec: PodSpec) -> PodSpec:
         """See the seam."""
         self._answer()
@@ -228,6 +234,12 @@ class FakeEngine(Engine):
         """See the seam."""
         self._answer()
         self._volumes.setdefault(volume.id, {})
+
+    async def grow_volume(self, volume: Volume) -> None:
+        """See the seam: it is as large as it must be."""
+        self._answer()
+        if volume.id not in self._volumes:
+            raise PodFailed(f"The data of the volume {volume.name} is gone from the fake engine.")
 
     async def delete_volume(self, volume: Volume) -> None:
         """See the seam."""

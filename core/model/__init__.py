@@ -18,7 +18,7 @@ from core.model.spec import (
     Ready,
     Wake,
 )
-from core.model.stock import Credential, Registry, Template, Volume
+from core.model.stock import Credential, Registry, SavedTemplate, Template, Volume
 from core.model.traffic import PortTraffic, Reading, Traffic
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Registry",
     "Role",
     "Run",
+    "SavedTemplate",
     "Scope",
     "Stage",
     "Status",

@@ -21,6 +21,7 @@ class Event(Frozen):
     kind: str
     """By a person: `pod.created` (`data["adopted"]`: the engine's name of the pod there that was taken in), `pod.stop`,
     `pod.resume`, `pod.restart`, `pod.terminate`, `pod.kept`, `pod.renamed` (`data["from"]`, `data["to"]`),
+    `pod.changed` (it has another spec; one that runs is restarted with it),
     `pod.exposed`, `pod.unexposed` (each undone by the other when the gateway refuses), `pod.handed_over` (its owner's
     company login was linked to somebody, who owns it now); by a visitor of its address: `pod.woken`. By
     the house: `pod.starting`, `pod.running`, `pod.idle_warning` (`data["deadline"]`, ISO 8601, `action`,

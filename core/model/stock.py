@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -42,14 +42,38 @@ class Credential(Frozen):
     secret: str = Field(repr=False)
 
 
+class SavedTemplate(Frozen):
+    """A template that somebody of a workspace has saved: what a template file says, kept in the database."""
+
+    id: str
+    """10 lowercase letters and digits; it stays when the name is changed."""
+    workspace: str
+    name: str
+    owner: str
+    """Person id."""
+    owner_name: str
+    said: Mapping[str, Any] = Field(repr=False)
+    """The keys of a template file."""
+    labels: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """What a face has written on it for itself."""
+    created_at: datetime
+
+
 class Template(Frozen):
-    """A recipe for pods, read from YAML."""
+    """A recipe for pods: a YAML file, or one that was saved."""
 
     name: str
     description: str
     source: str
-    """`built-in` or the file it came from."""
+    """`built-in`, the file it came from, or `saved`."""
     spec: PodSpec
+    saved: SavedTemplate | None = None
+    """None: it is a file."""
+
+    @property
+    def id(self) -> str:
+        """How programs call it; a file goes by its name."""
+        return self.saved.id if self.saved is not None else self.name
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -1,10 +1,12 @@
 """The one door: what every face may ask of the core."""
 
 from core.engines.base import Usage
+from core.engines.offers import Availability, CpuOffer, GpuOffer
 from core.service.adopting import Adopting, Offer
 from core.service.confirmations import Confirmations
 from core.service.costs import Bill, Costs, PodShare, Share
 from core.service.door import Services
+from core.service.inventory import Inventory
 from core.service.keeping import Keeping, Why
 from core.service.logins import Linked, Logins
 from core.service.looking import PortUrl
@@ -15,15 +17,20 @@ from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.request import SpecRequest, StartRequest
 from core.service.shares import Shares
+from core.service.templates import Templates
 from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Sleeper, Stride, TooOften, Waking
 
 __all__ = [
     "Adopting",
+    "Availability",
     "Bill",
     "Confirmations",
     "Costs",
+    "CpuOffer",
+    "GpuOffer",
+    "Inventory",
     "Keeping",
     "Linked",
     "Logins",
@@ -42,6 +49,7 @@ __all__ = [
     "SpecRequest",
     "StartRequest",
     "Stride",
+    "Templates",
     "Tokens",
     "TooOften",
     "Usage",

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.service.confirmations import Confirmations
 from core.service.costs import Costs
+from core.service.inventory import Inventory
 from core.service.keeping import Keeping
 from core.service.logins import Logins
 from core.service.notes import Notes
@@ -14,10 +15,10 @@ from core.service.pods import PodService
 from core.service.ports import Ports
 from core.service.registries import Registries
 from core.service.shares import Shares
+from core.service.templates import Templates
 from core.service.tokens import Tokens
 from core.service.volumes import Volumes
 from core.service.waking import Waking
-from core.templates import Catalog
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Services:
     confirmations: Confirmations
     ports: Ports
     shares: Shares
+    inventory: Inventory
     waking: Waking
     volumes: Volumes
     registries: Registries
@@ -37,6 +39,6 @@ class Services:
     tokens: Tokens
     logins: Logins
     notes: Notes
-    templates: Catalog
+    templates: Templates
     now: Callable[[], datetime]
     """The clock of the house: what a face tells of time is told by the clock that decides."""

@@ -1,12 +1,12 @@
 """PodService, the one door: start, stop, resume, restart, terminate, and all that only looks."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from core.engines.base import Engine
-from core.errors import Conflict
+from core.errors import Conflict, InvalidInput
 from core.gateway.base import Gateway
 from core.launcher import Launcher
 from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
@@ -14,11 +14,12 @@ from core.policy import check_name, may_change, may_do, moved_on
 from core.progress import Board
 from core.service.looking import Looking
 from core.service.request import SpecRequest, StartRequest, with_secrets
+from core.service.templates import Templates
 from core.service.volumes import ALPHABET, Volumes
 from core.settings import Settings
 from core.store import Store
 from core.store.whole import whole
-from core.templates import Catalog
+from core.units import format_bytes
 
 ID_LENGTH = 14
 _ON_ITS_WAY = frozenset({Status.PROVISIONING, Status.STARTING, Status.RUNNING})
@@ -42,7 +43,7 @@ class PodService(Looking):
         engine: Engine,
         gateway: Gateway,
         launcher: Launcher,
-        catalog: Catalog,
+        templates: Templates,
         volumes: Volumes,
         board: Board,
         now: Callable[[], datetime],
@@ -50,7 +51,7 @@ class PodService(Looking):
         super().__init__(store, engine, gateway, board, now)
         self._settings = settings
         self._launcher = launcher
-        self._catalog = catalog
+        self._templates = templates
         self._volumes = volumes
 
     async def start(self, caller: Caller, request: StartRequest | SpecRequest) -> Pod:
@@ -64,10 +65,11 @@ class PodService(Looking):
     async def plan(self, caller: Caller, request: StartRequest | SpecRequest) -> PodSpec:
         """What a start would make. Fails as `start` does for what is asked for; makes nothing."""
         may_change(caller)
+        catalog = await self._templates.of(caller)
         if isinstance(request, StartRequest):
-            spec = request.spec(self._catalog.get(request.template))
+            spec = request.spec(catalog.get(request.template))
         else:
-            spec = self._catalog.spec(request.template, request.said)
+            spec = catalog.spec(request.template, request.said)
         if request.name is not None:
             check_name(request.name)
         if request.network_volume is not None:
@@ -147,6 +149,42 @@ class PodService(Looking):
         self._board.ring(pod.id)
         return renamed
 
+    async def change(self, caller: Caller, reference: str, said: Mapping[str, Any]) -> Pod:
+        """Give it another image, other arguments, variables or disks, by keys of a template file, as `Catalog.changed`.
+
+        One that runs is restarted with them, and its container disk is lost; a stopped one has them from its next
+        start. InvalidInput, Conflict (it is under way, or stays on its engine as it was made), NoCapacity, Unavailable:
+        nothing was changed.
+        """
+        pod, spec = await self.plan_change(caller, reference, said)
+        if spec == pod.spec:
+            return pod
+        if pod.status is Status.RUNNING:
+            return await self._act(caller, pod, Action.RESTART, Status.STARTING, kind="pod.changed", spec=spec)
+        told = (self._draft(caller, "pod.changed"), self._now())
+        changed = await self._store.amend(pod.id, pod.run, {pod.status}, told=told, same={"spec": pod.spec}, spec=spec)
+        if changed is None:
+            raise moved_on(pod)
+        self._board.ring(pod.id)
+        return changed
+
+    async def plan_change(self, caller: Caller, reference: str, said: Mapping[str, Any]) -> tuple[Pod, PodSpec]:
+        """The pod, and the spec that `change` would give it. Fails as `change` does; makes nothing."""
+        may_change(caller)
+        pod = await self.get(caller, reference)
+        spec = with_secrets((await self._templates.of(caller)).changed(pod.spec, said))
+        if spec == pod.spec:
+            return pod, spec
+        may_do(pod, Action.RESUME if pod.status in (Status.EXITED, Status.ERROR) else Action.RESTART)
+        if self._engine.features.keeps_pods:
+            raise Conflict(f"{pod.name} stays on this engine as it was made. Start another with what you want.")
+        if pod.spec.volume is not None and (spec.volume or 0) < pod.spec.volume:
+            raise InvalidInput(
+                f"volume: the volume disk of {pod.name} has {format_bytes(pod.spec.volume)} and never gets smaller. "
+                "Nothing was changed."
+            )
+        return pod, await self._possible(spec)
+
     async def _new(self, caller: Caller, spec: PodSpec, name: str | None, like: Pod | None = None) -> Pod:
         now = self._now()
         pod = Pod(
@@ -203,12 +241,13 @@ class PodService(Looking):
         reason: str | None = None,
         limit: int | None = None,
         kind: str | None = None,
+        **changes: Any,
     ) -> Pod:
         """Compare-and-set the row and hand it to the launcher; a start that is under way is broken off first."""
-        anew: dict[str, Any] = {}
+        anew: dict[str, Any] = changes
         if action in (Action.RESUME, Action.RESTART):
             # Not `ref`: it names what a failed restart must remove before anything may be called ended.
-            anew = dict.fromkeys(_OF_ONE_RUN)
+            anew |= dict.fromkeys(_OF_ONE_RUN)
             anew |= {"run": pod.run + 1, "started_at": self._now(), "upstreams": {}}
         # A start that has gone one step on since it was looked at may be ended all the same.
         ends = action in (Action.STOP, Action.TERMINATE)

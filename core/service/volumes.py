@@ -5,18 +5,18 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.engines.base import Engine
-from core.errors import Forbidden, NotFound, PodError
+from core.errors import Forbidden, InvalidInput, NotFound, PodError
 from core.model import Caller, Role, Volume
 from core.policy import check_name, may_change
 from core.store import Store
 from core.store.whole import whole
-from core.units import parse_bytes, shorten
+from core.units import format_bytes, parse_bytes, shorten
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Volumes:
-    """Create, list and delete; a volume in use cannot be deleted."""
+    """Create, list, change and delete; a volume in use cannot be deleted."""
 
     def __init__(self, store: Store, engine: Engine, now: Callable[[], datetime]) -> None:
         self._store = store
@@ -59,8 +59,8 @@ class Volumes:
         known = ", ".join(v.name for v in volumes) or "there is none yet"
         raise NotFound(f"No network volume {shorten(reference)!r} (there are: {known}).")
 
-    async def may_delete(self, caller: Caller, reference: str) -> Volume:
-        """The volume, if the caller may delete it: NotFound or Forbidden says why not."""
+    async def own(self, caller: Caller, reference: str) -> Volume:
+        """The volume, if the caller may change and delete it: NotFound or Forbidden says why not."""
         may_change(caller)
         volume = await self.get(caller, reference)
         if caller.role is not Role.ADMIN and volume.owner != caller.person:
@@ -68,9 +68,34 @@ class Volumes:
         return volume
 
     @whole
+    async def change(
+        self, caller: Caller, reference: str, *, name: str | None = None, size: str | None = None
+    ) -> Volume:
+        """Call it something else, or make it larger; None leaves it.
+
+        InvalidInput: no such name, or less than it has; Conflict: the name is taken; Forbidden for somebody else's.
+        """
+        volume = await self.own(caller, reference)
+        wanted = parse_bytes(size, "size") if size is not None else volume.size
+        if wanted is not None and wanted < (volume.size or 0):
+            raise InvalidInput(
+                f"size: {volume.name} has {format_bytes(volume.size or 0)}, and a network volume never gets smaller. "
+                "Nothing was changed."
+            )
+        new = volume.model_copy(update={"name": check_name(name) if name is not None else volume.name, "size": wanted})
+        if new == volume:
+            return volume
+        # The name first: a size that was paid for cannot be given back.
+        changed = await self._store.change_volume(new.model_copy(update={"size": volume.size}))
+        if wanted == volume.size:
+            return changed
+        await self._engine.grow_volume(new)
+        return await self._store.change_volume(new)
+
+    @whole
     async def delete(self, caller: Caller, reference: str) -> Volume:
         """Delete a volume with its data, for good; Conflict while a pod has it, Forbidden for somebody else's."""
-        volume = await self.may_delete(caller, reference)
+        volume = await self.own(caller, reference)
         removed = await self._store.remove_volume(caller.workspace, volume.id)
         try:
             await self._engine.delete_volume(removed)

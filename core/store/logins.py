@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import Conflict
 from core.model import Draft, Role, Status
 from core.store.rows import Person, Topic, write_event
-from core.store.tables import confirmations, identities, link_codes, people, pods, tokens, volumes
+from core.store.tables import confirmations, identities, link_codes, people, pods, templates, tokens, volumes
 from core.store.whole import whole
 
 LOGIN = "login"
@@ -101,7 +101,8 @@ async def _hand_over(conn: AsyncConnection, person: str, target: str, draft: Dra
     live = live.where(pods.c.owner == person, pods.c.status != Status.TERMINATED).order_by(pods.c.created_at, pods.c.id)
     theirs = (await conn.execute(live)).all()
     counts: dict[str, int] = {}
-    for table, owner in ((pods, pods.c.owner), (volumes, volumes.c.owner), (tokens, tokens.c.person)):
+    owners = (pods.c.owner, volumes.c.owner, templates.c.owner, tokens.c.person)
+    for table, owner in zip((pods, volumes, templates, tokens), owners, strict=True):
         moved = await conn.execute(table.update().where(owner == person).values({owner: target}))
         counts[table.name] = moved.rowcount
     # A yes was the former person's, to what was theirs: it is asked for again.

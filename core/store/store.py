@@ -23,6 +23,7 @@ from core.store.registries import Registries
 from core.store.rows import Person
 from core.store.runs import Runs
 from core.store.tables import installation
+from core.store.templates import Templates
 from core.store.tokens import Tokens
 from core.store.vault import Vault
 from core.store.volumes import Volumes
@@ -32,7 +33,20 @@ __all__ = ["Person", "Store"]
 
 
 class Store(
-    People, Logins, Tokens, Confirmations, Pods, Names, Claims, Runs, Events, Notes, Outputs, Volumes, Registries
+    People,
+    Logins,
+    Tokens,
+    Confirmations,
+    Pods,
+    Names,
+    Claims,
+    Runs,
+    Events,
+    Notes,
+    Outputs,
+    Volumes,
+    Registries,
+    Templates,
 ):
     """Rows in, frozen models out. One instance a process; safe for many tasks at once.
 

@@ -225,6 +225,19 @@ volumes = Table(
     UniqueConstraint("workspace", "name"),
 )
 
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, ForeignKey("people.id"), nullable=False),
+    Column("said", DataJson, nullable=False),
+    Column("labels", DataJson, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("workspace", "name"),
+)
+
 pods = Table(
     "pods",
     metadata,

@@ -42,6 +42,23 @@ class Volumes(Topic):
             return await _volumes(conn, workspace)
 
     @whole
+    async def change_volume(self, volume: Volume) -> Volume:
+        """Write its name and its size. Conflict when another has that name, NotFound when it is gone."""
+        row = volumes.update().where(volumes.c.workspace == volume.workspace, volumes.c.id == volume.id)
+        async with self._db.write() as conn:
+            there = await _volumes(conn, volume.workspace)
+            if any(one.name == volume.name and one.id != volume.id for one in there):
+                raise Conflict(
+                    f"There is a network volume {shorten(volume.name)!r} already. Nothing was changed: choose another "
+                    "name."
+                )
+            await conn.execute(row.values(name=volume.name, size=volume.size))
+            changed = [one for one in await _volumes(conn, volume.workspace) if one.id == volume.id]
+            if not changed:
+                raise no_volume(volume.id, [one.name for one in there], "Nothing was changed")
+            return changed[0]
+
+    @whole
     async def remove_volume(self, workspace: str, volume_id: str) -> Volume:
         """Remove the row of the volume with this id or name, and return it; its storage is still there.
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 import api
 from core.engines.fake import FakeEngine
-from core.model import Caller, Gpu, Scope
+from core.model import Caller, Event, Gpu, Scope
 from tests.houses import FakeHouse, fake_house
 
 PUBLISHED: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "runpod-openapi-v2.json").read_text())
@@ -86,6 +86,12 @@ def _matches(known: str, path: str) -> bool:
 def _validator(schema: str) -> Draft202012Validator:
     whole = json.loads(schema) | {"components": PUBLISHED["components"]}
     return Draft202012Validator(whole, format_checker=FormatChecker())
+
+
+async def events_of(home: FakeHouse, pod_id: str) -> tuple[Event, ...]:
+    """All of a pod, the oldest first."""
+    store = home.house._store  # pyright: ignore[reportPrivateUsage]
+    return tuple(await store.events(0, pod_id=pod_id))
 
 
 async def token_of(home: FakeHouse, who: Caller, scope: Scope = Scope.OPERATE) -> str:

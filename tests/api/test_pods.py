@@ -7,17 +7,12 @@ import httpx
 import pytest
 
 from core.engines.base import Usage
-from core.model import Event, GpuRequest, Scope, Status
-from tests.api.conftest import CPU, Door, token_of
+from core.model import GpuRequest, Scope, Status
+from tests.api.conftest import CPU, Door, events_of, token_of
 from tests.helpers import until
 from tests.houses import FakeHouse
 
 GB = 1024**3
-
-
-async def _events(home: FakeHouse, pod_id: str) -> tuple[Event, ...]:
-    store = home.house._store  # pyright: ignore[reportPrivateUsage]
-    return tuple(await store.events(0, pod_id=pod_id))
 
 
 async def test_a_pod_is_made_from_a_template_looked_at_stopped_started_and_deleted(door: Door, home: FakeHouse) -> None:
@@ -75,7 +70,7 @@ async def test_a_pod_is_made_from_an_image_alone(door: Door, home: FakeHouse) ->
 async def test_what_is_said_goes_before_the_template_and_variables_add_up(door: Door, home: FakeHouse) -> None:
     made = await door.made(templateId="jupyter", args="x", env={"A": "1"}, cpu={"id": "cpu", "vcpuCount": 2})
     pod = await home.pods.get(await home.local(), made["id"])
-    base = home.house.services.templates.get("jupyter").spec
+    base = home.house.services.templates.files.get("jupyter").spec
     assert (pod.spec.args, pod.spec.image, pod.spec.ports) == (("x",), base.image, base.ports)
     assert pod.spec.env["A"] == "1"
     assert pod.spec.env["JUPYTER_TOKEN"]
@@ -139,58 +134,6 @@ async def test_a_key_of_a_create_that_failed_may_be_used_again(door: Door) -> No
     await door.refused(404, "POST", "/pods", wrong, **{"Idempotency-Key": "k1"})
     right = await door.ask("POST", "/pods", wrong | {"templateId": "hello"}, **{"Idempotency-Key": "k1"})
     assert right.status_code == 201
-
-
-async def test_ports_of_a_running_pod_are_changed_and_most_else_is_not(door: Door, home: FakeHouse) -> None:
-    pod = await home.started()
-    changed = await door.ask("PATCH", f"/pods/{pod.id}", {"ports": ["8080/http", "8888/http"], "mounts": {}})
-    assert changed.json()["ports"] == ["8080/http", "8888/http"]
-    assert home.gateway.url(pod.id, 8888) in changed.json()["podkeeper"]["addresses"].values()
-    changed = await door.ask("PATCH", f"/pods/{pod.id}", {"ports": ["8888/http"], "name": pod.name, "locked": False})
-    assert changed.json()["ports"] == ["8888/http"]
-    said = await door.refused(400, "PATCH", f"/pods/{pod.id}", {"name": "other", "image": "x/y:1", "disk": 99})
-    assert said["detail"].startswith("disk, image: Podkeeper changes only the name and the ports")
-    assert (await home.pods.get(await home.local(), pod.id)).name == pod.name
-
-
-async def test_a_pod_gets_another_name_in_any_status_and_keeps_all_else(door: Door, home: FakeHouse) -> None:
-    pod = await home.started()
-    changed = await door.ask("PATCH", f"/pods/{pod.id}", {"name": "My Other Pod!", "ports": ["8888/http"]})
-    assert (changed.status_code, changed.json()["name"]) == (200, "my-other-pod")
-    assert changed.json()["ports"] == ["8888/http"]
-    assert (await door.ask("PATCH", f"/pods/{pod.id}", {"name": "My other pod"})).json()["name"] == "my-other-pod"
-    [event] = [event for event in await _events(home, pod.id) if event.kind == "pod.renamed"]
-    assert (event.data["from"], event.data["to"], event.via) == (pod.name, "my-other-pod", "api")
-    await home.pods.stop(await home.local(), pod.id)
-    await home.after(pod)
-    assert (await door.ask("PATCH", f"/pods/{pod.id}", {"name": "asleep"})).json()["status"] == "EXITED"
-    now = await home.pods.get(await home.local(), "asleep")
-    assert now.model_dump(include={"id", "owner", "run"}) == pod.model_dump(include={"id", "owner", "run"})
-
-
-async def test_a_name_that_is_taken_or_none_is_not_given(door: Door, home: FakeHouse) -> None:
-    pod, other = await home.started(), await home.started(await home.member())
-    said = await door.refused(409, "PATCH", f"/pods/{pod.id}", {"name": other.name})
-    assert f"{other.name!r} is taken by a pod of u1 (RUNNING)" in said["detail"]
-    assert other.id not in said["detail"], "whoever knows it can open its address"
-    assert "name" in (await door.refused(400, "PATCH", f"/pods/{pod.id}", {"name": "???"}))["detail"]
-    await door.refused(422, "PATCH", f"/pods/{pod.id}", {"name": ""})
-    assert (await home.pods.get(await home.local(), pod.id)).name == pod.name
-    assert (await door.ask("DELETE", f"/pods/{other.id}")).status_code == 204
-    await home.after(other)
-    assert (await door.ask("PATCH", f"/pods/{pod.id}", {"name": other.name})).json()["name"] == other.name
-    assert "terminated" in (await door.refused(409, "PATCH", f"/pods/{other.id}", {"name": "again"}))["detail"]
-
-
-async def test_whoever_may_not_touch_a_pod_does_not_name_it(
-    door: Door, http: httpx.AsyncClient, home: FakeHouse
-) -> None:
-    ana, bob = await home.member("U1"), await home.member("U2")
-    pod = await home.started(ana)
-    for who, scope in ((bob, Scope.OPERATE), (ana, Scope.READ)):
-        await Door(http, await token_of(home, who, scope)).refused(403, "PATCH", f"/pods/{pod.id}", {"name": "mine"})
-    changed = await Door(http, await token_of(home, ana)).ask("PATCH", f"/pods/{pod.id}", {"name": "hers"})
-    assert changed.json()["name"] == "hers"
 
 
 async def test_actions_that_are_not_open_are_a_conflict_with_the_status(door: Door, home: FakeHouse) -> None:
@@ -317,7 +260,7 @@ async def test_the_program_is_written_down_with_what_it_did(door: Door, home: Fa
     await door.ask("POST", "/pods", {"name": "x", "templateId": "hello", "cpu": CPU}, **{"User-Agent": "tool/1.2 (x)"})
     [pod] = await home.pods.list(await home.local())
     assert pod.via == "api"
-    [event] = [event for event in await _events(home, pod.id) if event.kind == "pod.created"]
+    [event] = [event for event in await events_of(home, pod.id) if event.kind == "pod.created"]
     assert (event.via, event.data["client"]) == ("api", "tool/1.2")
 
 

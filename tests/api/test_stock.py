@@ -1,42 +1,96 @@
 """What is beside pods in RunPod's API, what we have not got, and what we say of ourselves."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from api.contract import published
-from core.model import Credential
-from tests.api.conftest import PUBLISHED, Door
+from core.model import Credential, Scope
+from tests.api.conftest import CPU, PUBLISHED, Door, token_of
 from tests.houses import FakeHouse
-
-
-async def test_templates_are_listed_and_cannot_be_changed_from_here(door: Door, home: FakeHouse) -> None:
-    known = {one["id"]: one for one in (await door.get("/templates"))["templates"]}
-    assert set(known) == {template.name for template in home.house.services.templates.list()}
-    assert (await door.get("/templates/jupyter"))["env"]["JUPYTER_TOKEN"] == ""
-    assert (await door.get("/catalog/templates?source=official"))["templates"]
-    await door.refused(404, "GET", "/templates/none")
-    for verb, path in (("POST", "/templates"), ("PATCH", "/templates/hello"), ("DELETE", "/templates/hello")):
-        assert "PODKEEPER_TEMPLATES_DIR" in (await door.refused(405, verb, path, {}))["detail"]
-
-
-async def test_the_catalog_tells_what_there_is(door: Door) -> None:
-    [gpu] = (await door.get("/catalog/gpus"))["gpus"]
-    assert gpu["maxCount"]["secure"] == 2
-    assert await door.get(f"/catalog/gpus/{gpu['id']}") == gpu
-    assert [one["id"] for one in (await door.get("/catalog/cpus"))["cpus"]] == ["cpu"]
-    assert [one["id"] for one in (await door.get("/catalog/datacenters"))["dataCenters"]] == ["LOCAL"]
-    for path in ("/catalog/gpus/none", "/catalog/cpus/cpu5c", "/catalog/datacenters/US-TX-3"):
-        assert "There is: " in (await door.refused(404, "GET", path))["detail"]
 
 
 async def test_stored_credentials_are_named_without_their_secrets(door: Door, home: FakeHouse) -> None:
     await home.house.services.registries.save(Credential(host="ghcr.io", username="ann", secret="s3cret"))
     answer = await door.ask("GET", "/registries")
     assert answer.json() == {"registries": [{"id": "ghcr.io", "name": "ghcr.io"}]}
-    await door.get("/registries/ghcr.io")
-    said = await door.refused(405, "POST", "/registries", {"name": "x", "username": "u", "password": "p4ss"})
-    assert "podkeeper registry add" in said["detail"]
+    assert await door.get("/registries/ghcr.io") == {"id": "ghcr.io", "name": "ghcr.io"}
+    await door.refused(404, "GET", "/registries/quay.io")
+
+
+LOGIN = {"name": "https://GHCR.io/", "username": "u", "password": "p4ss"}
+
+
+async def test_an_admin_stores_and_deletes_credentials_by_their_host(door: Door, home: FakeHouse) -> None:
+    answer = await door.ask("POST", "/registries", LOGIN)
+    assert (answer.status_code, answer.json()) == (201, {"id": "ghcr.io", "name": "ghcr.io"})
+    assert "p4ss" not in answer.text
+    for secret in ("p4ss", "new"):
+        assert (await door.ask("POST", "/registries", LOGIN | {"password": secret})).status_code == 201
+        pod = await door.ask("POST", "/pods", {"name": secret, "image": "ghcr.io/acme/app:1", "cpu": CPU})
+        await home.pods.settled(await home.local(), pod.json()["id"], 10)
+        assert home.engine.orders[-1].credential == Credential(host="ghcr.io", username="u", secret=secret)
+    assert (await door.ask("DELETE", "/registries/ghcr.io")).status_code == 204
+    await door.refused(404, "DELETE", "/registries/ghcr.io")
+
+
+@pytest.mark.parametrize("scope", [Scope.READ, Scope.OPERATE])
+async def test_nobody_else_does(door: Door, home: FakeHouse, http: httpx.AsyncClient, scope: Scope) -> None:
+    await door.ask("POST", "/registries", LOGIN)
+    for who in (await home.member(), await home.local()):
+        other = Door(http, await token_of(home, who, scope))
+        assert "admin" in (await other.refused(403, "POST", "/registries", LOGIN | {"name": "quay.io"}))["detail"]
+        await other.refused(403, "DELETE", "/registries/ghcr.io")
+    assert [known.host for known in await home.house.services.registries.list()] == ["ghcr.io"]
+
+
+async def test_a_credential_whose_name_is_no_host_is_refused_without_its_secret(door: Door) -> None:
+    said = await door.refused(400, "POST", "/registries", LOGIN | {"name": "my private registry"})
+    assert "ghcr.io" in said["detail"]
     assert "p4ss" not in str(said)
+
+
+async def volume(door: Door, **other: Any) -> dict[str, Any]:
+    made = await door.ask("POST", "/network-volumes", {"name": "data", "size": 20, "dataCenter": "LOCAL"} | other)
+    assert made.status_code == 201, made.text
+    return made.json()
+
+
+async def test_a_network_volume_gets_larger_and_another_name(door: Door) -> None:
+    made = await volume(door)
+    changed = (await door.ask("PATCH", f"/network-volumes/{made['id']}", {"size": 50, "name": "More Data"})).json()
+    assert changed == made | {"size": 50, "name": "more-data"}
+    assert await door.get(f"/network-volumes/{made['id']}") == changed
+    same = await door.ask("PATCH", f"/network-volumes/{made['id']}", {"size": 50})
+    assert same.json() == changed
+
+
+async def test_a_network_volume_never_gets_smaller_and_takes_no_name_of_another(door: Door) -> None:
+    made = await volume(door)
+    await volume(door, name="other")
+    path = f"/network-volumes/{made['id']}"
+    assert "20" in (await door.refused(400, "PATCH", path, {"size": 19}))["detail"]
+    await door.refused(409, "PATCH", path, {"name": "other", "size": 30})
+    await door.refused(400, "PATCH", path, {"name": "???"})
+    await door.refused(422, "PATCH", path, {})
+    await door.refused(404, "PATCH", "/network-volumes/none", {"size": 30})
+    assert await door.get(path) == made
+
+
+async def test_others_change_no_volume_but_their_own(door: Door, home: FakeHouse, http: httpx.AsyncClient) -> None:
+    made = await volume(door)
+    other = Door(http, await token_of(home, await home.member()))
+    said = await other.refused(403, "PATCH", f"/network-volumes/{made['id']}", {"size": 30})
+    assert "belongs to" in said["detail"]
+
+
+async def test_a_volume_that_cannot_grow_keeps_its_size_in_the_row(door: Door, home: FakeHouse) -> None:
+    made = await volume(door)
+    home.engine.down = True
+    await door.refused(503, "PATCH", f"/network-volumes/{made['id']}", {"size": 30})
+    home.engine.down = False
+    assert (await door.get(f"/network-volumes/{made['id']}"))["size"] == 20
 
 
 @pytest.mark.parametrize(
@@ -56,7 +110,17 @@ async def test_parameters_that_are_not_as_the_contract_has_them_are_named(door: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/account/ssh-keys", "/billing", "/billing/pods", "/serverless/x", "/endpoints", "/clusters/1/pods"]
+    "path",
+    [
+        "/account/ssh-keys",
+        "/registries/delegations",
+        "/registries/delegations/x",
+        "/billing",
+        "/billing/pods",
+        "/serverless/x",
+        "/endpoints",
+        "/clusters/1/pods",
+    ],
 )
 async def test_what_we_have_not_got_is_named(door: Door, path: str) -> None:
     said = await door.refused(501, "GET", path)
@@ -80,7 +144,6 @@ async def test_our_document_is_the_published_one_for_what_we_serve(http: httpx.A
         for name, part in parts.items():
             assert part == PUBLISHED["components"][kind][name]
     assert "/v2/billing" not in said["paths"]
-    assert "post" not in said["paths"]["/v2/templates"], "what is refused is not described"
 
 
 async def test_the_page_for_people_lists_every_path(http: httpx.AsyncClient) -> None:

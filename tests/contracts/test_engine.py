@@ -236,6 +236,27 @@ async def test_a_network_volume_outlives_its_pod_and_is_not_deleted_while_mounte
         await world.engine.delete_volume(volume)
 
 
+async def test_a_network_volume_grows_with_its_data_and_one_that_is_gone_does_not(world: World) -> None:
+    volume = make_volume()
+    await world.engine.create_volume(volume)
+    pod = await world.started(world.pod(network_volume=volume.id, volume=DISK, volume_path="/data"))
+    await world.write(pod, "/data/kept.txt", "kept")
+    larger = volume.model_copy(update={"size": 2 * (volume.size or 0)})
+    for _ in range(2):
+        await world.engine.grow_volume(larger)
+    assert await world.read(pod, "/data/kept.txt") == "kept"
+    await world.engine.terminate(pod)
+    await world.engine.delete_volume(larger)
+    with pytest.raises(PodFailed, match="gone"):
+        await world.engine.grow_volume(larger)
+
+
+async def test_it_says_what_pods_may_have(world: World) -> None:
+    offers = await world.engine.offers()
+    assert offers.cpu is not None
+    assert offers.cpu.most >= 2
+
+
 async def test_a_network_volume_without_data_is_not_replaced_by_an_empty_one(world: World) -> None:
     with pytest.raises(PodFailed, match="network volume is gone"):
         await world.started(world.pod(network_volume="nothing"))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound, QuotaExceeded
 from core.model import (
     Credential,
     Draft,
     PortTraffic,
     Reading,
     Role,
+    SavedTemplate,
     Status,
 )
 from core.store import Store
@@ -172,6 +173,69 @@ async def test_a_volume_in_use_stays_and_one_that_is_free_goes_and_may_come_back
     assert ended.spec.network_volume == "vol1"
     assert await store.add_volume(volume) == volume
     assert await store.remove_volume("default", "vol1") == volume
+
+
+async def test_a_volume_is_changed_in_name_and_size(store: Store, ann: Person) -> None:
+    volume = await store.add_volume(a_volume(ann))
+    await store.add_volume(a_volume(ann, "data", "vol2"))
+    larger = volume.model_copy(update={"name": "weights", "size": 40 << 30})
+    assert await store.change_volume(larger) == larger
+    assert larger in await store.volumes("default")
+    with pytest.raises(Conflict, match="'data' already"):
+        await store.change_volume(larger.model_copy(update={"name": "data"}))
+    with pytest.raises(NotFound, match="Nothing was changed"):
+        await store.change_volume(larger.model_copy(update={"id": "vol3", "name": "new"}))
+    with pytest.raises(NotFound):
+        await store.change_volume(larger.model_copy(update={"workspace": "elsewhere"}))
+
+
+# saved templates
+
+
+def a_template(owner: Person, name: str = "torch", template_id: str = "tpl1") -> SavedTemplate:
+    return SavedTemplate(
+        id=template_id,
+        workspace=owner.workspace,
+        name=name,
+        owner=owner.id,
+        owner_name=owner.name,
+        said={"name": name, "image": "torch:2", "env": {"KEY": "s3cret"}},
+        labels={"category": "CPU"},
+        created_at=NOW,
+    )
+
+
+async def test_saved_templates_are_listed_changed_and_forgotten(store: Store, ann: Person) -> None:
+    one, two = a_template(ann), a_template(ann, "data", "tpl2")
+    for saved in (one, two):
+        await store.add_template(saved)
+    assert await store.saved_templates("default") == (two, one)
+    assert await store.saved_templates("elsewhere") == ()
+    changed = one.model_copy(update={"name": "jax", "said": {"name": "jax", "image": "jax:1"}, "labels": {}})
+    assert await store.change_template(changed)
+    assert await store.saved_templates("default") == (two, changed)
+    assert not await store.change_template(changed.model_copy(update={"workspace": "elsewhere"}))
+    assert not await store.remove_template("elsewhere", one.id)
+    assert [await store.remove_template("default", one.id) for _ in range(2)] == [True, False]
+    assert await store.saved_templates("default") == (two,)
+    assert not await store.change_template(changed)
+
+
+async def test_names_of_saved_templates_are_unique_and_their_number_is_bounded(store: Store, ann: Person) -> None:
+    await store.add_template(a_template(ann))
+    with pytest.raises(Conflict, match="'torch' already"):
+        await store.add_template(a_template(ann, template_id="tpl2"))
+    await store.add_template(a_template(ann, "data", "tpl2"))
+    with pytest.raises(Conflict, match="'data' already"):
+        await store.change_template(a_template(ann, "data"))
+    for number in range(2, 500):
+        await store.add_template(a_template(ann, f"t{number}", f"id{number}"))
+    with pytest.raises(QuotaExceeded, match="500"):
+        await store.add_template(a_template(ann, "last", "last"))
+
+
+def test_what_a_saved_template_says_is_in_no_repr() -> None:
+    assert "s3cret" not in repr(a_template(Person(id="p", workspace="default", name="ann", role=Role.MEMBER)))
 
 
 async def test_volume_names_are_unique_and_an_unknown_one_is_answered_with_those_there_are(

@@ -54,6 +54,7 @@ async def test_what_the_login_owned_is_handed_over(company_home: FakeHouse, comp
     kept = await company_home.started(ann, name="kept")
     bobs = await company_home.started(bob, name="bobs")
     await services.volumes.create(ann, "data")
+    await services.templates.save(ann, {"name": "mine", "image": "app:1", "description": "Mine"})
     token, secret = await services.tokens.make(ann, "laptop")
     await services.confirmations.ask(ann, "terminate", kept.id, "Terminate kept?")
     person = await company_home.member("UANN")
@@ -70,6 +71,9 @@ async def test_what_the_login_owned_is_handed_over(company_home: FakeHouse, comp
     }
     assert owners == {"gone": person.person, "kept": person.person, "bobs": bobs.owner}
     assert [volume.owner for volume in await services.volumes.list(person)] == [person.person]
+    saved = (await services.templates.of(person)).get("mine").saved
+    assert saved is not None
+    assert saved.owner == person.person
     found = await services.tokens.caller(secret, "mcp")
     assert found is not None
     assert (found[0].id, found[1].person) == (token.id, person.person)

@@ -79,6 +79,18 @@ async def test_volumes_stay_apart(home: FakeHouse, two: tuple[Caller, Pod, Calle
         await home.pods.start(right, StartRequest(template="hello", network_volume=mine.id))
 
 
+async def test_saved_templates_stay_apart(home: FakeHouse, two: tuple[Caller, Pod, Caller, Pod]) -> None:
+    left, _, right, _ = two
+    templates = home.house.services.templates
+    mine = await templates.save(left, {"name": "hello", "image": "app:1", "description": "Mine"})
+    assert (await home.started(left)).spec.image == "app:1"
+    assert (await home.started(right)).spec.image != "app:1"
+    for acts in (templates.remove(right, mine.id), templates.change(right, mine.id, {"name": "x"}, {})):
+        with pytest.raises(NotFound):
+            await acts
+    assert (await templates.of(left)).get(mine.id).spec.image == "app:1"
+
+
 async def test_costs_and_expected_times_stay_apart(home: FakeHouse, two: tuple[Caller, Pod, Caller, Pod]) -> None:
     left, lefts, right, _ = two
     home.clock.forward(hours=1)

@@ -57,6 +57,17 @@ async def engine(**account: Any) -> AsyncIterator[RunPodEngine]:
     await made.close()
 
 
+async def test_what_it_has_is_told_with_the_prices_of_the_accounts_cloud() -> None:
+    async with engine(cloud="COMMUNITY") as here:
+        offers = await here.offers()
+    told = {offer.name: (offer.price_per_hour, offer.most, offer.availability) for offer in offers.gpus}
+    assert told["RTX 4090"] == (0.345, 2, "HIGH")
+    assert told["A100-SXM4-80GB"] == (0.87, 2, "NONE")
+    assert set(told) == {"RTX 4090", "A100", "A100-SXM4-80GB", "L40S", "L4"}, "what can be asked for there"
+    assert offers.cpu is not None
+    assert (offers.cpu.most, offers.cpu.price_per_hour) == (32, 0.03)
+
+
 def _spec(**keys: Any) -> PodSpec:
     given: dict[str, Any] = {
         "template": "web",

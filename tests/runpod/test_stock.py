@@ -42,6 +42,9 @@ class Server:
             return httpx.Response(204)
         body = json.loads(request.content)
         self.sent.append(body)
+        if request.method == "PATCH":
+            next(item for item in known if item["id"] == one).update(body)
+            return httpx.Response(200, json={"id": one, "name": "x"})
         made = {"id": f"{kind}-{len(self.sent)}", "name": body["name"], "status": "RUNNING", "runtime": {}}
         known.append(made | ({"gpu": body["gpu"]} if "gpu" in body else {}))
         if self.lose:
@@ -68,6 +71,17 @@ async def test_a_volume_is_made_once_however_often_it_is_asked_for() -> None:
             await here.create_volume(volume)
     [sent] = server.sent
     assert sent == {"name": f"data-pk-{volume.id}-{INSTALLATION}", "size": 10, "dataCenter": "EU-RO-1"}
+
+
+async def test_a_volume_grows_in_whole_gb_up_to_what_runpod_has() -> None:
+    server, volume = Server(), make_volume()
+    async with engine(server) as here:
+        await here.create_volume(volume)
+        await here.grow_volume(volume.model_copy(update={"size": 20 * 1024**3 + 1}))
+        assert server.sent[-1] == {"size": 21}
+        with pytest.raises(InvalidInput, match="4096 GB"):
+            await here.grow_volume(volume.model_copy(update={"size": 5000 * 1024**3}))
+    assert server.kept["network-volumes"][0]["size"] == 21
 
 
 async def test_a_volume_whose_creation_was_not_answered_is_found_by_its_mark() -> None:

@@ -95,7 +95,7 @@ class Containers:
             return
         if order.pod.spec.network_volume is None:
             await self.make_volume(name, {POD_LABEL: order.pod.id})
-        elif not await self._volume_is_mine(name):
+        elif not await self.volume_is_mine(name):
             raise PodFailed(
                 "The data of the pod's network volume is gone from the Docker Engine. Create a new volume, "
                 "or restore the data, then start again."
@@ -146,7 +146,7 @@ class Containers:
 
     async def drop_volume(self, name: str) -> None:
         """Remove a volume of ours with its data; Conflict while a container has it."""
-        if not await self._volume_is_mine(name):
+        if not await self.volume_is_mine(name):
             return
         try:
             await self._client.call("DELETE", f"volumes/{name}", seconds=PATIENT)
@@ -159,7 +159,8 @@ class Containers:
             if error.status != 404:
                 raise
 
-    async def _volume_is_mine(self, name: str) -> bool:
+    async def volume_is_mine(self, name: str) -> bool:
+        """Whether there is such a volume, and it is of ours."""
         try:
             found = await self._client.call("GET", f"volumes/{name}")
         except Refused as error:

@@ -16,6 +16,7 @@ from core.engines.docker.network import PodNetwork
 from core.engines.docker.nvml import Nvml
 from core.engines.docker.pull import PLATFORM, check_name, find, platform_of, pull, wrong_platform
 from core.engines.docker.usage import Meter
+from core.engines.offers import CpuOffer, Offers
 from core.errors import PodError, PodFailed, Unavailable
 from core.model import POD_LABEL, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
@@ -83,6 +84,10 @@ class DockerEngine(Engine):
         """See the seam."""
         await self._network.ensure()
         return await gpus.inventory(self._client)
+
+    async def offers(self) -> Offers:
+        """See the seam."""
+        return Offers(cpu=CpuOffer(most=int((await self._client.call("GET", "info"))["NCPU"])))
 
     async def fit(self, spec: PodSpec) -> PodSpec:
         """See the seam."""
@@ -189,6 +194,11 @@ class DockerEngine(Engine):
     async def create_volume(self, volume: Volume) -> None:
         """See the seam."""
         await self._containers.make_volume(labels.volume_name(volume.id), {"podkeeper.volume": volume.id})
+
+    async def grow_volume(self, volume: Volume) -> None:
+        """See the seam. Docker's own volumes have no size: one may take what the disk has."""
+        if not await self._containers.volume_is_mine(labels.volume_name(volume.id)):
+            raise PodFailed(f"The data of the volume {volume.name} is gone from the Docker Engine.")
 
     async def delete_volume(self, volume: Volume) -> None:
         """See the seam."""

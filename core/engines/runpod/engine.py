@@ -8,6 +8,7 @@ from typing import ClassVar
 import httpx
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
+from core.engines.offers import Offers
 from core.engines.runpod.account import Account, Pace
 from core.engines.runpod.acts import Acts
 from core.engines.runpod.book import Book, ordered
@@ -89,6 +90,10 @@ class RunPodEngine(Engine):
     async def gpus(self) -> tuple[Gpu, ...]:
         """See the seam."""
         return ()
+
+    async def offers(self) -> Offers:
+        """See the seam."""
+        return await self._shop.offers()
 
     async def fit(self, spec: PodSpec) -> PodSpec:
         """See the seam."""
@@ -218,6 +223,10 @@ class RunPodEngine(Engine):
     async def create_volume(self, volume: Volume) -> None:
         """See the seam."""
         await self._stock.make_volume(volume)
+
+    async def grow_volume(self, volume: Volume) -> None:
+        """See the seam."""
+        await self._stock.grow_volume(volume)
 
     async def delete_volume(self, volume: Volume) -> None:
         """See the seam."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from core.engines.devices import fits
+from core.engines.offers import Availability, CpuOffer, GpuOffer, Offers
 from core.engines.runpod.account import Account, Pace
 from core.engines.runpod.client import Api
 from core.engines.runpod.shapes import CpuType, GpuType, read_list
@@ -102,6 +103,27 @@ class Shop:
             )
         return min(enough, key=lambda cut: (cut.price, cut.memory, cut.id))
 
+    async def offers(self) -> Offers:
+        """As `Engine.offers`: every kind that can be asked for, and the cheapest vCPU with 2 GB or more."""
+        gpus = tuple(
+            GpuOffer(
+                type=kind.id,
+                name=kind.name or kind.id,
+                memory=kind.memory * GB,
+                most=self._most(kind),
+                price_per_hour=self._price(kind),
+                availability=_level(kind.availability),
+            )
+            for kind in await self.gpus()
+            if self._most(kind) and _sayable(kind)
+        )
+        cuts = [cut for kind in await self.cpus() for cut in _cuts(kind) if cut.memory >= cut.vcpus * 2 * GB]
+        if not cuts:
+            return Offers(gpus=gpus)
+        price = min(cut.price / cut.vcpus for cut in cuts)
+        most = max(cut.vcpus for cut in cuts)
+        return Offers(gpus=gpus, cpu=CpuOffer(most=most, price_per_hour=price, availability=Availability.HIGH))
+
     async def gpus(self) -> tuple[GpuType, ...]:
         """Every kind, with its price and what there is of it now."""
         async with self._turn:
@@ -161,6 +183,11 @@ def _sayable(kind: GpuType) -> bool:
         return GpuRequest(type=kind.id).types == (kind.id,)
     except ValidationError:
         return False
+
+
+def _level(word: str | None) -> Availability | None:
+    """RunPod may have words for it that we do not know."""
+    return Availability(word) if word in set(Availability) else None
 
 
 def _cuts(kind: CpuType) -> Iterable[Flavor]:

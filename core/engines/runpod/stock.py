@@ -40,12 +40,7 @@ class Stock:
                 "RunPod keeps a network volume in one data center. Name it in RUNPOD_DATA_CENTERS, e.g. EU-RO-1. "
                 "Nothing was created."
             )
-        size = math.ceil((volume.size or 0) / GB)
-        if not _SMALLEST <= size <= _LARGEST:
-            raise InvalidInput(
-                f"size: RunPod's network volumes have {_SMALLEST} to {_LARGEST} GB; give a size such as 20g. "
-                "Nothing was created and nothing is charged."
-            )
+        size = _size(volume)
         async with self._making:
             if await self._volumes(volume.id):
                 return
@@ -56,6 +51,10 @@ class Stock:
                 await asyncio.sleep(self._pace.looks)
                 if not await self._volumes(volume.id):
                     raise
+
+    async def grow_volume(self, volume: Volume) -> None:
+        """As `Engine.grow_volume`."""
+        await self._api.patch(f"network-volumes/{await self.volume(volume.id)}", {"size": _size(volume)})
 
     async def drop_volume(self, volume: Volume) -> None:
         """As `Engine.delete_volume`."""
@@ -83,3 +82,14 @@ class Stock:
     async def _volumes(self, volume_id: str) -> list[Named]:
         known = read_list(Named, await self._api.get("network-volumes"), "networkVolumes")
         return [one for one in known if self._marks.of_name(one.name) == volume_id]
+
+
+def _size(volume: Volume) -> int:
+    """In GB."""
+    size = math.ceil((volume.size or 0) / GB)
+    if not _SMALLEST <= size <= _LARGEST:
+        raise InvalidInput(
+            f"size: RunPod's network volumes have {_SMALLEST} to {_LARGEST} GB; give a size such as 20g. "
+            "Nothing was created and nothing more is charged."
+        )
+    return size

@@ -269,7 +269,8 @@ async def test_an_engine_that_is_not_there_is_told_by_every_verb(absent: DockerE
     verbs = [
         absent.check(), absent.gpus(), absent.stop(pod), absent.terminate(pod), absent.inspect(pod), absent.list(),
         absent.halt(instance), absent.logs(pod, 1), absent.usage(pod), absent.create_volume(volume),
-        absent.delete_volume(volume), absent.upstream(pod, 8080), absent.inside(),
+        absent.delete_volume(volume), absent.upstream(pod, 8080), absent.inside(), absent.offers(),
+        absent.grow_volume(volume),
     ]  # fmt: skip
     for verb in verbs:
         with pytest.raises(Unavailable, match=f"does not answer at unix://{tmp_path}/docker.sock.*Is Docker running"):

@@ -91,6 +91,7 @@ async def test_an_engine_that_is_down_tells_so_with_every_verb() -> None:
         engine.check(), engine.gpus(), start(engine, pod), engine.stop(pod), engine.terminate(pod),
         engine.inspect(pod), engine.list(), engine.halt(seen), engine.logs(pod, 1), engine.usage(pod),
         engine.create_volume(volume), engine.delete_volume(volume), engine.upstream(pod, 8080), engine.inside(),
+        engine.offers(), engine.grow_volume(volume),
     ]  # fmt: skip
     for verb in verbs:
         with pytest.raises(Unavailable):
