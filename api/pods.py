@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import bodies, logs, shown
+from api.problems import Invalid
 from core.errors import Conflict, NotFound, PodError
 from core.model import Caller, Pod, Role, Status
 from core.service import Services
@@ -132,9 +133,15 @@ class PodPaths:
         """Server-Sent Events."""
         pod = await self._pod(request, who)
         query, last = request.query_params, request.headers.get("Last-Event-ID")
-        lines = logs.WINDOW if "since" in query else int(query.get("tail", "100"))
+        tail = int(query.get("tail", "100"))
+        mark = logs.Mark.read(last) if last is not None else None
+        if last is None and "since" in query:
+            since = logs.moment(query["since"])
+            if since is None:
+                raise Invalid(["query since: this is no time of RFC 3339, such as 2026-11-24T14:00:00Z"])
+            mark = logs.Mark(since, 0)
         stream = (
-            logs.events(self._services, who, pod.id, lines, last) if query.get("source") != "system" else logs.silence()
+            logs.events(self._services, who, pod.id, tail, mark) if query.get("source") != "system" else logs.silence()
         )
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)

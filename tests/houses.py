@@ -100,6 +100,7 @@ async def fake_house(
 ) -> AsyncIterator[FakeHouse]:
     """Open it; the same engine and gateway may be given to a second one, to stand for a restart."""
     engine, gateway, clock = engine or FakeEngine(), gateway or FakeGateway(), HandClock()
+    engine.now = clock
     given = Settings(data_dir=data_dir, reaper_interval=timedelta(days=1), **settings)
     async with running(given, engine=engine, gateway=gateway, now=clock, patience=0.01) as house:
         yield FakeHouse(house, engine, gateway, clock)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model import Draft, IdleRule, Pod, PodSpec, Role, Status, Volume
+from core.model import Draft, IdleRule, Pod, PodSpec, Role, SavedTemplate, Status, Volume
 from core.store import Store
 from core.store.store import Person
 
@@ -78,5 +78,19 @@ def a_volume(owner: Person, name: str = "models", volume_id: str = "vol1") -> Vo
         owner=owner.id,
         owner_name=owner.name,
         size=20 << 30,
+        created_at=NOW,
+    )
+
+
+def a_template(owner: Person, name: str = "torch", template_id: str = "tpl1") -> SavedTemplate:
+    """A saved template, not yet in any store."""
+    return SavedTemplate(
+        id=template_id,
+        workspace=owner.workspace,
+        name=name,
+        owner=owner.id,
+        owner_name=owner.name,
+        said={"name": name, "image": "torch:2", "env": {"KEY": "s3cret"}},
+        labels={"category": "CPU"},
         created_at=NOW,
     )

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from datetime import datetime
 from typing import ClassVar
 
 from pydantic import Field
 
 from core.engines.offers import Offers
-from core.model import Credential, Frozen, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
+from core.model import Credential, Frozen, Gpu, Line, Pod, PodSpec, Stage, Upstream, Volume, Wake, text_of
 
 
 class Features(Frozen):
@@ -192,8 +193,15 @@ class Engine(ABC):
         """Stop an instance that no row claims, and leave it there for a person to look at."""
 
     @abstractmethod
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
+        """The last `tail` lines of both streams, in turn; none when nothing is left of the pod.
+
+        `since`: only those written then and later.
+        """
+
     async def logs(self, pod: Pod, tail: int) -> str:
-        """The last `tail` lines of both streams; empty when nothing is left of the pod."""
+        """As `lines`, as one text."""
+        return text_of(await self.lines(pod, tail))
 
     @abstractmethod
     async def usage(self, pod: Pod) -> Usage:

@@ -1,9 +1,10 @@
 """The fake engine: pods in memory, for the tests of the whole house and for trying Podkeeper without containers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from core.engines.base import Engine, Features, Instance, Order, Step, Usage
 from core.engines.devices import devices
 from core.engines.offers import CpuOffer, Offers
 from core.errors import Conflict, PodFailed, Unavailable
-from core.model import Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
+from core.model import Gpu, Line, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 
 class Script(StrEnum):
@@ -39,11 +40,12 @@ class Script(StrEnum):
 @dataclass
 class _Container:
     order: Order
+    now: Callable[[], datetime]
     running: bool = False
     exit_code: int | None = None
     out_of_memory: bool = False
     files: dict[str, str] = field(default_factory=dict[str, str])
-    lines: list[str] = field(default_factory=list[str])
+    lines: list[Line] = field(default_factory=list[Line])
 
     @property
     def ref(self) -> str:
@@ -60,7 +62,10 @@ class _Container:
 
     def end(self, code: int, *, out_of_memory: bool = False) -> None:
         self.running, self.exit_code, self.out_of_memory = False, code, out_of_memory
-        self.lines.append("out of memory" if out_of_memory else f"ended with code {code}")
+        self.say("out of memory" if out_of_memory else f"ended with code {code}")
+
+    def say(self, *lines: str) -> None:
+        self.lines += [Line(self.now(), line) for line in lines]
 
     def instance(self) -> Instance:
         return Instance(
@@ -98,6 +103,8 @@ class FakeEngine(Engine):
         """Set when a slow start has come to where it waits."""
         self.shares: dict[str, Usage] = {}
         """What `usage` answers, by pod id; without an entry that it does nothing."""
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """By which clock pods write."""
         self.inside_address: str | None = "10.255.255.1"
         """What `inside` answers."""
         self.orders: list[Order] = []
@@ -156,7 +163,7 @@ class FakeEngine(Engine):
         if script is Script.BUG:
             raise RuntimeError("a bug of the engine")
         yield Step(stage=Stage.PULL, message=f"the image {pod.spec.image} is here", fraction=1.0)
-        made = _Container(order)
+        made = _Container(order, lambda: self.now())
         yield Step(stage=Stage.CREATE, message="creating the container", ref=made.ref)
         made = self._create(made)
         yield Step(stage=Stage.START, message="starting the container")
@@ -198,12 +205,12 @@ class FakeEngine(Engine):
             found.end(143)
             self._tell(instance.pod_id)
 
-    async def logs(self, pod: Pod, tail: int) -> str:
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
         """See the seam."""
         self._answer()
         found = [c for c in self._containers.values() if c.order.pod.id == pod.id]
         lines = max(found, key=lambda c: c.order.pod.run).lines if found and tail > 0 else []
-        return "".join(f"{line}\n" for line in lines[-tail:])
+        return tuple(line for line in lines if since is None or line.at >= since)[-tail:]
 
     async def usage(self, pod: Pod) -> Usage:
         """See the seam."""
@@ -264,7 +271,7 @@ class FakeEngine(Engine):
         """The pod prints these."""
         for made in self._containers.values():
             if made.order.pod.id == pod_id and made.running:
-                made.lines += lines
+                made.say(*lines)
 
     def vanish(self, pod_id: str) -> None:
         """Somebody removes the pod's container behind our back."""
@@ -309,7 +316,7 @@ class FakeEngine(Engine):
             raise Unavailable("The pod's container was removed while it was being started.")
         if not made.running:
             made.running = True
-            made.lines.append(f"hello from {made.order.pod.id}")
+            made.say(f"hello from {made.order.pod.id}")
         if script in (Script.EXITS, Script.OUT_OF_MEMORY):
             out_of_memory = script is Script.OUT_OF_MEMORY
             made.end(137 if out_of_memory else 3, out_of_memory=out_of_memory)

@@ -10,6 +10,7 @@ from core.errors import PodError, Unavailable
 from core.gateway.base import Gateway, RouteState
 from core.idle import Decision, Verdict
 from core.launcher.orders import Terms, keepalive_token
+from core.launcher.output import keep_output
 from core.launcher.routes import routes_of
 from core.launcher.start import Superseded
 from core.launcher.words import how_it_ended, with_last_lines
@@ -21,10 +22,6 @@ log = logging.getLogger("podkeeper.launcher")
 
 LEASE = timedelta(seconds=15)
 """How long a row under way is its worker's, unless that renews it."""
-KEPT_LINES = 1000
-"""Of what a run wrote last, once it is over; as many as a person may ask for at once through an assistant."""
-KEPT = 64_000
-"""Characters of these lines."""
 
 
 class End:
@@ -55,7 +52,7 @@ class End:
         """
         pod = await self._current(pod, Status.PROVISIONING, Status.STARTING)
         if pod.ref is not None:
-            reason = self._with_last_lines(reason, pod, await self._keep_output(pod))
+            reason = self._with_last_lines(reason, pod, await keep_output(self._store, self._engine, pod))
             pod = await self._abandon(pod)
         await self._close_routes(pod)
         await self._settle(pod, Status.ERROR, "pod.failed", reason, Cause.ITSELF, code=code)
@@ -79,7 +76,7 @@ class End:
             await self._gateway.apply(routes_of(pod, RouteState.SLEEPING))
         except PodError as error:
             log.warning("pod %s: stopping it although its route cannot be closed yet: %s", pod.id, error)
-        await self._keep_output(pod)
+        await keep_output(self._store, self._engine, pod)
         await self._insist(pod, "stop", lambda: self._engine.stop(pod))
         await self._close_routes(pod)
         await self._settle(pod, Status.EXITED, "pod.exited", pod.reason or "stopped", pod.cause)
@@ -160,7 +157,7 @@ class End:
 
     async def collapse(self, pod: Pod, instance: Instance | None) -> None:
         """From RUNNING to EXITED or ERROR, since the instance has ended by itself, or (None) vanished."""
-        reason = self._with_last_lines(how_it_ended(instance), pod, await self._keep_output(pod))
+        reason = self._with_last_lines(how_it_ended(instance), pod, await keep_output(self._store, self._engine, pod))
         clean = instance is None or (instance.exit_code == 0 and not instance.out_of_memory)
         await self._close_routes(pod)
         await self._insist(pod, "clean up after", lambda: self._engine.stop(pod, grace=1))
@@ -177,17 +174,6 @@ class End:
                 await self._engine.abandon(pod)
             case _:
                 await self._engine.stop(pod)
-
-    async def _keep_output(self, pod: Pod) -> str:
-        """What the run wrote last, kept for whoever asks later: its container is removed next. Empty: not known."""
-        try:
-            output = (await self._engine.logs(pod, KEPT_LINES))[-KEPT:]
-            if output:
-                await self._store.keep_output(pod.id, pod.run, output)
-        except PodError as error:
-            log.warning("pod %s: its last output is not kept: %s", pod.id, error)
-            return ""
-        return output
 
     def _with_last_lines(self, reason: str, pod: Pod, output: str) -> str:
         return with_last_lines(reason, output, pod, keepalive_token(pod.id, self._store))

@@ -10,6 +10,7 @@ from core.engines.base import Engine, Order, Step
 from core.errors import PodFailed, Unavailable
 from core.gateway.base import Gateway, RouteState
 from core.launcher.orders import Terms, listens, make_order
+from core.launcher.output import keep_output
 from core.launcher.routes import routes_of
 from core.launcher.words import how_it_ended
 from core.model import Draft, GpuRequest, Pod, PodSpec, Progress, Reading, Ready, Stage, Status, Upstream, route_key
@@ -48,6 +49,8 @@ class Start:
         await self._gateway.apply(routes_of(pod, RouteState.STARTING))
         there = await self._engine.inspect(pod)
         if there is None and not self._engine.features.keeps_pods:
+            # After a restart: what its last run said.
+            await keep_output(self._store, self._engine, pod.model_copy(update={"run": pod.run - 1}))
             await self._engine.stop(pod, grace=10)
         order = await make_order(pod, self._store, self._engine, self._terms, keep_claims=there is not None)
         if order.gpus != pod.gpus:

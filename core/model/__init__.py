@@ -1,7 +1,7 @@
 """The nouns: frozen models that every room reads and none can change in place."""
 
 from core.model.base import POD_LABEL, Frozen, registry_of, route_key
-from core.model.events import Draft, Event, Progress, Stage, Update
+from core.model.events import Draft, Event, Line, Progress, Stage, Update, text_of
 from core.model.ledger import Run
 from core.model.people import Caller, Confirmation, Role, Scope, Token
 from core.model.pod import HOLDS_COMPUTE, UNDER_WAY, Action, Cause, Pod, Status, Upstream
@@ -39,6 +39,7 @@ __all__ = [
     "IdleAction",
     "IdleRule",
     "Ignore",
+    "Line",
     "Pod",
     "PodSpec",
     "Port",
@@ -63,4 +64,5 @@ __all__ = [
     "Wake",
     "registry_of",
     "route_key",
+    "text_of",
 ]

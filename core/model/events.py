@@ -1,9 +1,9 @@
 """What happens to pods: events, and how far a start is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -49,6 +49,20 @@ class Draft(Frozen):
     actor: str
     via: str
     data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Line(NamedTuple):
+    """A line of a pod's output."""
+
+    at: datetime
+    """When it was written; the beginning of 1970 where nobody knows."""
+    text: str
+    """Without its end."""
+
+
+def text_of(lines: Iterable[Line]) -> str:
+    """As the pod wrote them."""
+    return "".join(f"{line.text}\n" for line in lines)
 
 
 class Stage(StrEnum):

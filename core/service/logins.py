@@ -41,12 +41,13 @@ class Linked(Frozen):
     pods: int
     """Those that are not terminated."""
     volumes: int
+    templates: int
     tokens: int
 
     @property
     def said(self) -> str:
         """For who linked it."""
-        counts = {"pod": self.pods, "network volume": self.volumes, "token": self.tokens}
+        counts = {"pod": self.pods, "network volume": self.volumes, "template": self.templates, "token": self.tokens}
         moved = ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items() if count)
         given = f" Handed over to them: {moved}." if moved else ""
         return f"This company login acts as {self.name} from now on.{given}"
@@ -133,7 +134,7 @@ class Logins:
             )
         person, moved = found
         self._tries.pop(caller.person, None)
-        return Linked(name=person.name, pods=moved["pods"], volumes=moved["volumes"], tokens=moved["tokens"])
+        return Linked(name=person.name, **moved)
 
     async def _verified(self, jwt: str) -> dict[str, Any] | None:
         """The claims, if they are the provider's, and good now."""

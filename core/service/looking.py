@@ -8,8 +8,8 @@ from core.engines.base import Engine
 from core.errors import InvalidInput
 from core.gateway.base import Gateway
 from core.idle import forecast
-from core.launcher import without
-from core.model import Caller, Event, Frozen, Gpu, Pod, PortModel, Role, Status, Update
+from core.launcher import newest, without
+from core.model import Caller, Event, Frozen, Gpu, Line, Pod, PortModel, Role, Status, Update, text_of
 from core.policy import may_touch
 from core.progress import Board
 from core.service.find import find
@@ -108,15 +108,30 @@ class Looking:
         if not 1 <= tail <= 5000:
             raise InvalidInput(f"tail: {tail} is not allowed; ask for 1 to 5000 lines.")
         pod = await self.get(caller, reference)
-        text = ""
-        if not pod.status.holds_compute:
-            kept = await self._store.output(pod.id, pod.run)
-            text = "".join(kept.splitlines(keepends=True)[-tail:])
-        if not text:
-            text = await self._engine.logs(pod, tail)
+        text = text_of(await self._lines(pod, tail, None))
         if caller.person != pod.owner or aloud:
             text = without(text, secrets_of(pod))
         return text[-MOST_LOG:]
+
+    async def lines(self, caller: Caller, reference: str, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
+        """As `logs`, line by line, each with its time; `since`: only those of then and later, of the run before too."""
+        pod = await self.get(caller, reference)
+        lines = newest(await self._lines(pod, tail, since), MOST_LOG)
+        if caller.person == pod.owner:
+            return lines
+        secrets = secrets_of(pod)
+        return tuple(line._replace(text=without(line.text, secrets)) for line in lines)
+
+    async def _lines(self, pod: Pod, tail: int, since: datetime | None) -> tuple[Line, ...]:
+        if not pod.status.holds_compute:
+            kept = await self._store.output(pod.id, pod.run)
+            if kept:
+                return _since(kept, since)[-tail:]
+        lines = await self._engine.lines(pod, tail, since)
+        if since is not None and pod.run > 1:
+            # Whoever follows it through a restart has not heard yet what it said last before that.
+            lines = (*_since(await self._store.output(pod.id, pod.run - 1), since), *lines)[-tail:]
+        return lines
 
     async def gpus(self) -> tuple[Gpu, ...]:
         """The devices that the engine has, free or not."""
@@ -223,3 +238,7 @@ class Looking:
     def stops_at(self, pod: Pod) -> datetime | None:
         """When silence from now on would stop it; None when nothing would."""
         return forecast(pod, self._now()) if pod.status is Status.RUNNING else None
+
+
+def _since(lines: tuple[Line, ...], since: datetime | None) -> tuple[Line, ...]:
+    return tuple(line for line in lines if since is None or line.at >= since)

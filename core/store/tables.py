@@ -121,6 +121,13 @@ class NamesJson(_KnownJson):
     adapter = TypeAdapter(tuple[str, ...])
 
 
+class TimesJson(_Json):
+    """A list of numbers."""
+
+    cache_ok = True
+    adapter = TypeAdapter(list[int])
+
+
 class DataJson(_Json):
     """The free part of an event."""
 
@@ -301,6 +308,8 @@ outputs = Table(
     Column("pod_id", Text, ForeignKey("pods.id"), primary_key=True),
     Column("run", Integer, nullable=False),
     Column("text", Words, nullable=False),
+    # Of each line, in microseconds since 1970; missing where an older version has kept it.
+    Column("times", TimesJson),
 )
 
 claims = Table(

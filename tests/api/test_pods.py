@@ -1,6 +1,5 @@
 """Pods by RunPod's API: the whole life of one, and what a clumsy program gets."""
 
-import json
 from typing import Any
 
 import httpx
@@ -262,21 +261,6 @@ async def test_the_program_is_written_down_with_what_it_did(door: Door, home: Fa
     assert pod.via == "api"
     [event] = [event for event in await events_of(home, pod.id) if event.kind == "pod.created"]
     assert (event.via, event.data["client"]) == ("api", "tool/1.2")
-
-
-async def test_output_is_told_line_by_line_and_a_reader_that_comes_again_goes_on(door: Door, home: FakeHouse) -> None:
-    pod = await home.started()
-    home.engine.say(pod.id, *(f"line {n}" for n in range(5)))
-    await home.pods.stop(await home.local(), pod.id)
-    await home.after(pod)
-    answer = await door.ask("GET", f"/pods/{pod.id}/logs?tail=3")
-    events = [event.split("\n") for event in answer.text.strip().split("\n\n")]
-    assert [json.loads(data.removeprefix("data: "))["line"] for _, data in events] == ["line 2", "line 3", "line 4"]
-    first = events[0][0].removeprefix("id: ")
-    answer = await door.ask("GET", f"/pods/{pod.id}/logs", **{"Last-Event-ID": first})
-    assert [line for line in answer.text.split("\n") if line.startswith("data")] == [events[1][1], events[2][1]]
-    for wrong in ("tail=-1", "tail=x", "tail=5001", "source=else"):
-        await door.refused(422, "GET", f"/pods/{pod.id}/logs?{wrong}")
 
 
 async def test_runtime_tells_the_shares_of_a_running_pod_a_moment_after_it_is_asked(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -343,6 +344,16 @@ async def test_logs_are_the_last_lines(world: World) -> None:
     assert last.startswith("hello from")
     assert len(last.splitlines()) == 1
     assert await world.engine.logs(pod, 0) == ""
+
+
+async def test_lines_have_their_times_and_are_asked_for_since_one(world: World) -> None:
+    pod = await world.started(world.pod(args=("sh", "-c", "echo one; echo two; echo hello from here; exec sleep 60")))
+    await until(lambda: _has(world.engine, pod, "hello"))
+    lines = await world.engine.lines(pod, 100)
+    assert all(line.at.year > 1970 for line in lines)
+    last = lines[-1]
+    assert await world.engine.lines(pod, 100, last.at) == tuple(line for line in lines if line.at == last.at)
+    assert await world.engine.lines(pod, 100, last.at + timedelta(microseconds=1)) == ()
 
 
 async def _has(engine: Engine, pod: Pod, word: str) -> bool:

@@ -10,7 +10,7 @@ from core.model import Confirmation, Draft, Role, Status, Token
 from core.store import Store
 from core.store.store import Person
 from core.store.tables import metadata, people
-from tests.stores import DRAFT, NOW, a_pod, a_volume, spec
+from tests.stores import DRAFT, NOW, a_pod, a_template, a_volume, spec
 
 LATER = NOW + timedelta(minutes=5)
 LOGIN = "https://login.example.com/|ann"
@@ -42,7 +42,8 @@ async def test_a_linked_login_is_the_other_person_and_keeps_their_name(
     store: Store, ann: Person, login: Person
 ) -> None:
     await store.put_link_code(ann.id, "digest", NOW, LATER)
-    assert await store.link_login(login.id, "digest", HANDED, NOW) == (ann, {"pods": 0, "volumes": 0, "tokens": 0})
+    none = {"pods": 0, "volumes": 0, "templates": 0, "tokens": 0}
+    assert await store.link_login(login.id, "digest", HANDED, NOW) == (ann, none)
     assert await store.login("default", LOGIN) == (ann, "T1:UANN")
     assert await store.meet_login("default", LOGIN, "Login", LATER) == (ann, "T1:UANN")
     assert login.id not in await store.names()
@@ -54,6 +55,8 @@ async def test_all_that_the_login_owned_is_handed_over_with_an_event_for_each_li
 ) -> None:
     await store.add_volume(a_volume(ann, "anns", "vol0"))
     await store.add_volume(a_volume(login))
+    for owner in (ann, login):
+        await store.add_template(a_template(owner, owner.id, owner.id))
     for number, owner in enumerate((ann, login, login, login), start=1):
         await store.add_pod(a_pod(owner, number, spec=spec()), DRAFT, stem=None, limit=5)
     ended = a_pod(login, 4).id
@@ -68,9 +71,13 @@ async def test_all_that_the_login_owned_is_handed_over_with_an_event_for_each_li
     await store.ask(question, DRAFT)
     before = await store.last_event()
     await store.put_link_code(ann.id, "digest", NOW, LATER)
-    assert await store.link_login(login.id, "digest", HANDED, NOW) == (ann, {"pods": 2, "volumes": 1, "tokens": 2})
+    assert await store.link_login(login.id, "digest", HANDED, NOW) == (
+        ann,
+        {"pods": 2, "volumes": 1, "templates": 1, "tokens": 2},
+    )
     assert {pod.owner for pod in await store.pods()} == {ann.id}
     assert {volume.owner for volume in await store.volumes("default")} == {ann.id}
+    assert {saved.owner for saved in await store.saved_templates("default")} == {ann.id}
     assert {token.person for token in await store.tokens()} == {ann.id}
     assert await store.confirmations(login.id, NOW) == await store.confirmations(ann.id, NOW) == ()
     told = await store.events(before)
@@ -83,7 +90,7 @@ async def test_all_that_the_login_owned_is_handed_over_with_an_event_for_each_li
 def test_whatever_belongs_to_a_person_is_thought_of_when_a_login_is_linked() -> None:
     theirs = {str(column) for table in metadata.tables.values() for column in table.c if column.references(people.c.id)}
     assert theirs == {
-        *("pods.owner", "volumes.owner", "tokens.person"),  # handed over
+        *("pods.owner", "volumes.owner", "templates.owner", "tokens.person"),  # handed over
         "identities.person",  # moved
         "confirmations.person",  # dropped
         "link_codes.person",  # only somebody in Slack has one

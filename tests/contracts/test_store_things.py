@@ -10,15 +10,15 @@ from core.errors import Conflict, InvalidInput, NotFound, QuotaExceeded
 from core.model import (
     Credential,
     Draft,
+    Line,
     PortTraffic,
     Reading,
     Role,
-    SavedTemplate,
     Status,
 )
 from core.store import Store
 from core.store.store import Person
-from tests.stores import DRAFT, NOW, a_pod, a_volume, spec
+from tests.stores import DRAFT, NOW, a_pod, a_template, a_volume, spec
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -192,19 +192,6 @@ async def test_a_volume_is_changed_in_name_and_size(store: Store, ann: Person) -
 # saved templates
 
 
-def a_template(owner: Person, name: str = "torch", template_id: str = "tpl1") -> SavedTemplate:
-    return SavedTemplate(
-        id=template_id,
-        workspace=owner.workspace,
-        name=name,
-        owner=owner.id,
-        owner_name=owner.name,
-        said={"name": name, "image": "torch:2", "env": {"KEY": "s3cret"}},
-        labels={"category": "CPU"},
-        created_at=NOW,
-    )
-
-
 async def test_saved_templates_are_listed_changed_and_forgotten(store: Store, ann: Person) -> None:
     one, two = a_template(ann), a_template(ann, "data", "tpl2")
     for saved in (one, two):
@@ -311,12 +298,15 @@ async def test_what_a_run_wrote_last_is_kept_until_the_next_run_writes_or_the_po
 ) -> None:
     pod = a_pod(ann)
     await store.add_pod(pod, DRAFT, stem=None, limit=5)
-    await store.keep_output(pod.id, 1, "it said \x00 and \ud800\n")
-    assert await store.output(pod.id, 1) == "it said \ufffd and ?\n"
-    assert await store.output(pod.id, 2) == ""
-    await store.keep_output(pod.id, 2, "more")
-    assert (await store.output(pod.id, 1), await store.output(pod.id, 2)) == ("", "more")
+    at = NOW + timedelta(microseconds=7)
+    await store.keep_output(pod.id, 1, [Line(NOW, "it said \x00 and \ud800"), Line(at, ""), Line(at, "a\nb")])
+    said = (Line(NOW, "it said \ufffd and ?"), Line(at, ""), Line(at, "a b"))
+    assert await store.output(pod.id, 1) == said
+    assert await store.output(pod.id, 2) == ()
+    more = (Line(LATER, "more"),)
+    await store.keep_output(pod.id, 2, more)
+    assert (await store.output(pod.id, 1), await store.output(pod.id, 2)) == ((), more)
     await store.move(pod.id, 1, {pod.status}, Status.EXITED, NOW, DRAFT)
-    assert await store.output(pod.id, 2) == "more"
+    assert await store.output(pod.id, 2) == more
     await store.move(pod.id, 1, {Status.EXITED}, Status.TERMINATED, NOW, DRAFT)
-    assert await store.output(pod.id, 2) == ""
+    assert await store.output(pod.id, 2) == ()

@@ -63,7 +63,8 @@ async def test_what_the_login_owned_is_handed_over(company_home: FakeHouse, comp
     done = await logins(company_home).link(ann, code)
     assert (done.name, done.pods, done.volumes, done.tokens) == ("uann", 1, 1, 1)
     assert done.said == (
-        "This company login acts as uann from now on. Handed over to them: 1 pod, 1 network volume, 1 token."
+        "This company login acts as uann from now on. "
+        "Handed over to them: 1 pod, 1 network volume, 1 template, 1 token."
     )
     owners = {
         pod.name: pod.owner

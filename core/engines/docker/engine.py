@@ -18,7 +18,7 @@ from core.engines.docker.pull import PLATFORM, check_name, find, platform_of, pu
 from core.engines.docker.usage import Meter
 from core.engines.offers import CpuOffer, Offers
 from core.errors import PodError, PodFailed, Unavailable
-from core.model import POD_LABEL, Gpu, Pod, PodSpec, Stage, Upstream, Volume, Wake
+from core.model import POD_LABEL, Gpu, Line, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
 log = logging.getLogger(__name__)
 _PULLS_AT_ONCE = 16
@@ -145,17 +145,19 @@ class DockerEngine(Engine):
         """See the seam."""
         await self._containers.halt(instance.ref, 10)
 
-    async def logs(self, pod: Pod, tail: int) -> str:
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
         """See the seam."""
         ref = await self._containers.latest(pod)
         if ref is None or tail < 1:
-            return ""
-        params = {"stdout": True, "stderr": True, "tail": str(tail)}
+            return ()
+        params = {"stdout": True, "stderr": True, "timestamps": True, "tail": str(tail)}
+        if since is not None:
+            params["since"] = f"{since.timestamp():.6f}"
         try:
-            return streams.demultiplex(await self._client.read("GET", f"containers/{ref}/logs", params=params))
+            return streams.lines(await self._client.read("GET", f"containers/{ref}/logs", params=params))
         except Refused as error:
             if error.status in (404, 409):  # gone, or being removed
-                return ""
+                return ()
             raise
 
     async def usage(self, pod: Pod) -> Usage:

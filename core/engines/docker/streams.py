@@ -1,17 +1,49 @@
-"""The Docker engine's logs: both streams of a container as one text."""
+"""The Docker engine's logs: both streams of a container as lines with their times."""
 
 import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from core.model import Line
 
 _HEADER = struct.Struct(">BxxxL")
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 
-def demultiplex(raw: bytes) -> str:
-    """Both streams of `docker logs` as one text, in the order they were written."""
-    parts: list[bytes] = []
+def lines(raw: bytes) -> tuple[Line, ...]:
+    """What `docker logs --timestamps` tells, in the order it was written.
+
+    Each frame is one entry of the log: its time and its text. Docker cuts a line of more than 16 kB into several, of
+    which only the last one ends it.
+    """
+    found: list[Line] = []
+    begun: dict[int, tuple[datetime, bytes]] = {}
+    for stream, frame in _frames(raw):
+        stamp, text = _parted(frame)
+        at, before = begun.pop(stream, (stamp, b""))
+        if text.endswith(b"\n"):
+            found.append(_line(at, before + text))
+        else:
+            begun[stream] = (at, before + text)
+    return (*found, *(_line(at, text) for at, text in begun.values()))
+
+
+def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + _HEADER.size <= len(raw):
-        _, length = _HEADER.unpack_from(raw, at)
+        stream, length = _HEADER.unpack_from(raw, at)
         at += _HEADER.size
-        parts.append(raw[at : at + length])
+        yield stream, raw[at : at + length]
         at += length
-    return b"".join(parts).decode(errors="replace")
+
+
+def _parted(frame: bytes) -> tuple[datetime, bytes]:
+    stamp, _, text = frame.partition(b" ")
+    try:
+        return datetime.fromisoformat(stamp.decode()), text
+    except ValueError:
+        return _UNKNOWN, frame
+
+
+def _line(at: datetime, text: bytes) -> Line:
+    return Line(at, text.decode(errors="replace").rstrip("\r\n"))

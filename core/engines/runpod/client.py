@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.engines.runpod.account import Account, Pace
 from core.engines.runpod.problems import Undecided, refusal
 from core.engines.runpod.shapes import Logged, Problem
 from core.errors import NotFound, PodError, Unavailable
+from core.model import Line
 
 _TRIES = 4
 _LONGEST_WAIT = 30.0
@@ -173,16 +175,24 @@ def _problem(answer: httpx.Response) -> PodError:
     return refusal(answer.status_code, said.title, said.detail, said.errors)
 
 
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
 async def _lines(answer: httpx.Response) -> AsyncGenerator[str]:
     async for line in answer.aiter_lines():
         yield line
 
 
-def parse_event(line: str) -> str | None:
+def parse_event(line: str) -> Line | None:
     """The line of output in a `data:` line of the log stream; None for any other."""
     if not line.startswith("data:"):
         return None
     try:
-        return Logged.model_validate_json(line.removeprefix("data:")).line
+        said = Logged.model_validate_json(line.removeprefix("data:"))
+        return Line(_moment(said.ts), said.line)
     except ValidationError:
         return None

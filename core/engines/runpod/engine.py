@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import httpx
@@ -20,7 +21,7 @@ from core.engines.runpod.starts import Starts
 from core.engines.runpod.stock import Stock
 from core.engines.runpod.views import instance, usage
 from core.errors import NotFound, PodError, Unavailable
-from core.model import Gpu, Pod, PodSpec, Upstream, Volume, Wake
+from core.model import Gpu, Line, Pod, PodSpec, Upstream, Volume, Wake
 
 log = logging.getLogger(__name__)
 _LONGEST_LOG = 4
@@ -163,13 +164,15 @@ class RunPodEngine(Engine):
         if found is not None and found.running:
             await self._acts.stop(found)
 
-    async def logs(self, pod: Pod, tail: int) -> str:
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
         """See the seam. RunPod's log goes on for ever: it is read until it is silent for a moment."""
         ref = Ref.parse(pod.ref)
         if ref is None or ref.pod is None or tail < 1:
-            return ""
+            return ()
         params = {"source": "container", "tail": str(min(tail, 5000))}
-        lines: list[str] = []
+        if since is not None:
+            params["since"] = since.astimezone(UTC).isoformat()
+        lines: list[Line] = []
         now = asyncio.get_running_loop().time
         end = now() + _LONGEST_LOG * self._pace.lines
         try:
@@ -186,7 +189,7 @@ class RunPodEngine(Engine):
                         heard = now()
         except (TimeoutError, NotFound):
             pass
-        return "".join(f"{line}\n" for line in lines[-tail:])
+        return tuple(line for line in lines if since is None or line.at >= since)[-tail:]
 
     async def usage(self, pod: Pod) -> Usage:
         """See the seam. RunPod tells what is at one moment, not an average."""

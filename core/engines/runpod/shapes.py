@@ -153,6 +153,7 @@ class Logged(Shape):
     """A line of output."""
 
     line: str
+    ts: str = ""
 
 
 class Named(Shape):

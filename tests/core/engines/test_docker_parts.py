@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -209,12 +210,37 @@ def test_a_pull_moves_when_a_byte_has_come() -> None:
     assert pulled.moving
 
 
-def test_logs_of_both_streams_become_one_text() -> None:
-    frames = [(1, b"out\n"), (2, b"err\n"), (1, "é".encode()[:1]), (1, b"\n")]
-    raw = b"".join(struct.pack(">BxxxL", stream, len(data)) + data for stream, data in frames)
-    assert streams.demultiplex(raw) == "out\nerr\n\N{REPLACEMENT CHARACTER}\n"
-    assert streams.demultiplex(raw[:-1] + b"\x01") != ""
-    assert streams.demultiplex(b"") == ""
+def _log(*entries: tuple[int, int, bytes]) -> bytes:
+    """As `docker logs --timestamps` tells: stream, nanosecond, text."""
+    frames = [(stream, f"2026-11-24T14:00:00.{at:09}Z ".encode() + text) for stream, at, text in entries]
+    return b"".join(struct.pack(">BxxxL", stream, len(data)) + data for stream, data in frames)
+
+
+def test_logs_of_both_streams_become_lines_with_their_times() -> None:
+    raw = _log((1, 1_000, b"out\n"), (2, 2_500, b"err\r\n"), (1, 3_000, "é".encode()[:1] + b"\n"), (2, 4_000, b"open"))
+    at = datetime(2026, 11, 24, 14, 0, 0, tzinfo=UTC)
+    assert [(line.text, (line.at - at) // timedelta(microseconds=1)) for line in streams.lines(raw)] == [
+        ("out", 1),
+        ("err", 2),
+        ("\N{REPLACEMENT CHARACTER}", 3),
+        ("open", 4),
+    ]
+    assert streams.lines(b"") == ()
+    assert [line.text for line in streams.lines(raw[:-2])] == ["out", "err", "\N{REPLACEMENT CHARACTER}", "op"]
+
+
+def test_a_long_line_that_the_engine_has_cut_is_one_again() -> None:
+    raw = _log((1, 1_000, b"a" * 16_384), (2, 2_000, b"between\n"), (1, 3_000, b"b\n"), (1, 4_000, b"next\n"))
+    between, long, after = streams.lines(raw)
+    assert (between.text, after.text) == ("between", "next")
+    assert long.text == "a" * 16_384 + "b"
+    assert long.at < between.at
+
+
+def test_an_entry_without_a_time_is_kept_whole() -> None:
+    data = b"no time\n"
+    [line] = streams.lines(struct.pack(">BxxxL", 1, len(data)) + data)
+    assert (line.text, line.at.year) == ("no time", 1970)
 
 
 def test_cpu_is_the_average_share_of_what_was_given() -> None:

@@ -1,4 +1,4 @@
-"""Templates that people save."""
+"""Templates that people save; and when each line was written that is kept of a pod's output."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,3 +22,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_templates"),
         sa.UniqueConstraint("workspace", "name", name="uq_templates_workspace_name"),
     )
+    op.add_column("outputs", sa.Column("times", sa.Text))
