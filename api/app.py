@@ -108,4 +108,6 @@ class _Door:
 
 
 def _origin(request: Request) -> str:
-    return str(request.base_url).rstrip("/").removesuffix("/v2")
+    """Where this `/v2` is found, as the request has found it."""
+    url = request.url
+    return f"{url.scheme}://{url.netloc}{request.scope['root_path'].removesuffix('/v2')}"

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,7 +37,7 @@ class Faces:
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 *(self.slack.routes if self.slack is not None else []),
-                api.face(house.services, token),
+                *api.face(house.services, token, urlsplit(house.settings.service_url).path),
                 Mount("/", app=self._mcp.app),
             ]
         )

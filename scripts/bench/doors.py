@@ -32,7 +32,7 @@ async def measure(times: int) -> list[Section]:
         with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
             async with fake_house(Path(folder), max_pods_per_user=count) as home:
                 await asyncio.gather(*(home.started() for _ in range(count)))
-                app = Starlette(routes=[api.face(home.house.services, TOKEN), Route("/nothing", _nothing)])
+                app = Starlette(routes=[*api.face(home.house.services, TOKEN), Route("/nothing", _nothing)])
                 headers = {"Authorization": f"Bearer {TOKEN}"}
                 async with served(app) as url, httpx.AsyncClient(trust_env=False, headers=headers) as http:
                     ours: list[float] = []

@@ -24,16 +24,17 @@ TOKEN = "pk_local_token"
 class Door:
     """A client of RunPod's API, which speaks to us."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str | None) -> None:
+    def __init__(self, http: httpx.AsyncClient, token: str | None, below: str = "") -> None:
         self._http = http
         self._token = token
+        self._below = below
 
     async def ask(self, verb: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """One request; its answer is as published."""
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        answer = await self._http.request(verb, f"/v2{path}", content=content, headers=headers)
+        answer = await self._http.request(verb, f"{self._below}/v2{path}", content=content, headers=headers)
         as_published(verb, f"/v2{path}".partition("?")[0], answer)
         return answer
 
@@ -110,7 +111,7 @@ async def home(tmp_path: Path) -> AsyncIterator[FakeHouse]:
 @pytest.fixture
 async def http(home: FakeHouse) -> AsyncIterator[httpx.AsyncClient]:
     """To the door of `home`, where the service mounts it."""
-    app = Starlette(routes=[api.face(home.house.services, TOKEN)])
+    app = Starlette(routes=api.face(home.house.services, TOKEN))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://pods.test") as client:
         yield client

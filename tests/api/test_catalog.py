@@ -115,7 +115,7 @@ class Cloud(FakeEngine):
 
 async def test_an_engine_with_prices_tells_them(tmp_path: Path) -> None:
     async with fake_house(tmp_path / "data", engine=Cloud()) as home:
-        app = Starlette(routes=[api.face(home.house.services, TOKEN)])
+        app = Starlette(routes=api.face(home.house.services, TOKEN))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pods.test") as http:
             door = Door(http, TOKEN)
             [gpu] = (await door.get(f"/catalog/gpus?{NOW}"))["gpus"]

@@ -23,7 +23,7 @@ CHECKS = (
 
 
 async def test_schemathesis_finds_nothing(home: FakeHouse, tmp_path: Path) -> None:
-    app = Starlette(routes=[api.face(home.house.services, TOKEN)])
+    app = Starlette(routes=api.face(home.house.services, TOKEN))
     async with served(app) as url:
         words = [
             *("run", f"{url}/v2/openapi.json", "--checks", CHECKS, "--max-time", SECONDS or "60", "--no-color"),

@@ -4,10 +4,12 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
+import api
 from api.contract import published
 from core.model import Credential, Scope
-from tests.api.conftest import CPU, PUBLISHED, Door, token_of
+from tests.api.conftest import CPU, PUBLISHED, TOKEN, Door, token_of
 from tests.houses import FakeHouse
 
 
@@ -131,6 +133,19 @@ async def test_unknown_paths_and_verbs_are_refused_as_problems(door: Door) -> No
     for path in ("/nothing", "/no%0Athing", "/pods/x/y"):
         await door.refused(404, "GET", path)
     await door.refused(405, "PUT", "/pods")
+
+
+async def test_it_answers_below_a_path_as_well(home: FakeHouse) -> None:
+    app = Starlette(routes=api.face(home.house.services, TOKEN, "/pods/here/"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pods.test") as http:
+        for below in ("", "/pods/here"):
+            said = (await http.get(f"{below}/v2/openapi.json")).json()
+            assert said["servers"] == [{"url": f"http://pods.test{below}"}]
+            door = Door(http, TOKEN, below)
+            assert (await door.get("/pods")) == {"pods": []}
+            await door.refused(404, "GET", "/nothing")
+            await door.refused(501, "GET", "/billing/pods")
+        assert (await http.get("/elsewhere/v2/pods")).status_code == 404
 
 
 async def test_our_document_is_the_published_one_for_what_we_serve(http: httpx.AsyncClient) -> None:

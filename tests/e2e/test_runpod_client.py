@@ -42,6 +42,31 @@ async def test_a_pod_by_runpods_own_client_lives_answers_and_stops_by_itself(
         assert (await program.call("list-pods"))["pods"] == []
 
 
+async def test_a_template_of_their_own_and_a_pod_of_it_that_is_changed(
+    place: Place, busybox_image: Images, outsiders: Path, tmp_path: Path
+) -> None:
+    script = "mkdir /www; echo $WORD > /www/index.html; exec httpd -f -p 8080 -h /www"
+    recipe = {
+        "name": "Words",
+        "image": busybox_image.web,
+        "args": f"sh -c '{script}'",
+        "ports": ["8080/http"],
+        "env": {"WORD": "first"},
+    }
+    async with place.served() as home, runpod(outsiders, place.url, TOKEN, tmp_path) as program:
+        template = await program.call("create-template", body=recipe)
+        made = await program.call("create-pod", body={"name": "one", "templateId": template["id"], "cpu": SIZE})
+        await until(lambda: _becomes(program, made["id"], "RUNNING"), timeout=60)
+        pod = await home.pods.get(await home.me(), made["id"])
+        assert (await home.ask(pod)).text.strip() == "first"
+        changed = await program.call("update-pod", id=pod.id, body={"env": {"WORD": "second"}})
+        assert changed["status"] == "STARTING"
+        await until(lambda: _becomes(program, pod.id, "RUNNING"), timeout=60)
+        assert (await home.ask(pod)).text.strip() == "second"
+        other = await home.up("words", env={"WORD": "third"})
+        assert (await home.ask(other)).text.strip() == "third"
+
+
 async def test_an_image_alone_a_network_volume_and_refusals(
     place: Place, busybox_image: Images, outsiders: Path, tmp_path: Path
 ) -> None:

@@ -159,7 +159,7 @@ async def cloud(data: Path, *, pace: Pace = QUICK, **settings: Any) -> AsyncIter
     async with AsyncExitStack() as stack:
         fakes = fake_house(data / "theirs", engine=FakeEngine(gpus=devices), max_pods_per_user=1000)
         there = await stack.enter_async_context(fakes)
-        door = Starlette(routes=[api.face(there.house.services, TOKEN)])
+        door = Starlette(routes=api.face(there.house.services, TOKEN))
         behind = await stack.enter_async_context(served(door))
         proxy = FaultProxy(behind)
         between = await stack.enter_async_context(proxy.running())

@@ -85,7 +85,7 @@ async def desk(
     devices = [Gpu(uuid="GPU-1", type="NVIDIA L4", memory=24 * GB)]
     (tmp_path / "data").mkdir(mode=0o700)
     async with fake_house(tmp_path / "theirs", engine=FakeEngine(gpus=devices), max_pods_per_user=100) as there:
-        app = Starlette(routes=[api.face(there.house.services, TOKEN)])
+        app = Starlette(routes=api.face(there.house.services, TOKEN))
         web = Starlette(routes=[Route("/{path:path}", answer)])
         async with served(app) as url, served(web) as proxy:
             given = {

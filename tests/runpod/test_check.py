@@ -94,7 +94,7 @@ async def there(tmp_path: Path) -> AsyncIterator[FakeHouse]:
 @pytest.fixture
 async def url(there: FakeHouse) -> AsyncIterator[str]:
     """Where its API is."""
-    async with served(Starlette(routes=[api.face(there.house.services, TOKEN)])) as address:
+    async with served(Starlette(routes=api.face(there.house.services, TOKEN))) as address:
         yield address
 
 

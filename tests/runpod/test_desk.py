@@ -27,7 +27,7 @@ async def _looked(folder: Path, url: str, key: str) -> dict[str, Check]:
 async def test_the_doctor_asks_runpod_whether_it_knows_the_key(tmp_path: Path) -> None:
     async with fake_house(tmp_path / "theirs") as there:
         await there.started()
-        async with served(Starlette(routes=[api.face(there.house.services, TOKEN)])) as url:
+        async with served(Starlette(routes=api.face(there.house.services, TOKEN))) as url:
             good = await _looked(tmp_path, url, TOKEN)
             refused = await _looked(tmp_path, url, "another")
         away = await _looked(tmp_path, url, TOKEN)
