@@ -15,6 +15,8 @@ _GONE_WITHIN = 60.0
 _LOOK_EVERY = 0.1
 _KILLED = 137
 _OOM_LAG = 0.3
+_OOM_LOOKS = 3
+"""On a busy machine it is later than after one."""
 
 
 class Containers:
@@ -46,14 +48,18 @@ class Containers:
         return found if labels.mine(found["Config"].get("Labels"), self._installation) else None
 
     async def instance(self, ref: str) -> Instance | None:
-        """As an Instance. The daemon may learn that memory ran out just after it learnt of the end: look twice."""
-        found = await self.show(ref)
-        seen = labels.from_inspect(found) if found is not None else None
-        if seen is not None and seen.exit_code == _KILLED and not seen.out_of_memory:
+        """As an Instance. The daemon may learn that memory ran out just after it learnt of the end: look again."""
+        seen = await self._seen(ref)
+        for _ in range(_OOM_LOOKS):
+            if seen is None or seen.exit_code != _KILLED or seen.out_of_memory:
+                break
             await asyncio.sleep(_OOM_LAG)
-            found = await self.show(ref)
-            seen = labels.from_inspect(found) if found is not None else None
+            seen = await self._seen(ref)
         return seen
+
+    async def _seen(self, ref: str) -> Instance | None:
+        found = await self.show(ref)
+        return labels.from_inspect(found) if found is not None else None
 
     async def instances(self) -> tuple[Instance, ...]:
         """All of this installation."""
