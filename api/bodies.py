@@ -82,8 +82,8 @@ def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
     return SpecRequest(template=template, name=slug(body["name"]), said=said | mount, network_volume=volume)
 
 
-def template(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a create or a change of a template: what its file says then, `said` being what it says now.
+def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Of a create or a change of a template: what its file says then, `said` being what it says now; of that owner.
 
     InvalidInput, in words, for what we cannot do.
     """
@@ -107,6 +107,8 @@ def template(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]
         made["image"] = body["image"]
     if "name" in body:
         made["name"] = slug(body["name"])
+    # RunPod's words have no description, and lists of templates show one.
+    made["description"] = f"{shorten(str(made['image']), 120)}, saved by {shorten(owner, 60)}."
     return made
 
 

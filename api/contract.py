@@ -87,8 +87,11 @@ def _validator(schema: str) -> Draft202012Validator:
 
 def failures(schema: str, body: Any) -> list[str]:
     """What in the body is not as the schema has it: `$.ports[0]: 8 is not of type 'string'`. Values are cut short."""
-    found = sorted(_leaves(_validator(schema).iter_errors(body)), key=lambda error: error.json_path)
-    return [f"{error.json_path}: {shorten(error.message, 200)}" for error in found[:_MOST]]
+    leaves = list(_leaves(_validator(schema).iter_errors(body)))
+    # Where anything else is wrong, the schema calls all fields unknown.
+    known = [error for error in leaves if error.validator != "unevaluatedProperties"]
+    found = sorted(known or leaves, key=lambda error: error.json_path)
+    return [*dict.fromkeys(f"{error.json_path}: {shorten(error.message, 200)}" for error in found)][:_MOST]
 
 
 def _leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:

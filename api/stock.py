@@ -37,7 +37,7 @@ class StockPaths:
     async def save_template(self, request: Request, who: Caller) -> Response:
         """201 with the new one."""
         body = bodies.checked("CreateTemplateRequest", await bodies.read(request))
-        said = bodies.template(body, {}) | {"description": f"Saved by {who.name[:100]}"}
+        said = bodies.template(body, {}, who.name)
         made = await self._services.templates.save(who, said, bodies.labels(body, {}))
         return JSONResponse(shown.template(made), 201)
 
@@ -45,7 +45,7 @@ class StockPaths:
         """What is said of it; the rest stays."""
         body = bodies.checked("UpdateTemplateRequest", await bodies.read(request))
         saved = await self._services.templates.own(who, request.path_params["id"])
-        said, labels = bodies.template(body, saved.said), bodies.labels(body, saved.labels)
+        said, labels = bodies.template(body, saved.said, saved.owner_name), bodies.labels(body, saved.labels)
         return JSONResponse(shown.template(await self._services.templates.change(who, saved.id, said, labels)))
 
     async def remove_template(self, request: Request, who: Caller) -> Response:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from core.engines.base import Engine, Features, Instance, Order, Step, Usage
 from core.engines.devices import devices
-from core.engines.offers import CpuOffer, Offers
+from core.engines.offers import Availability, CpuOffer, Offers
 from core.errors import Conflict, PodFailed, Unavailable
 from core.model import Gpu, Line, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
@@ -136,7 +136,7 @@ class FakeEngine(Engine):
     async def offers(self) -> Offers:
         """See the seam."""
         self._answer()
-        return Offers(cpu=CpuOffer(most=64))
+        return Offers(cpu=CpuOffer(most=64, availability=Availability.HIGH))
 
     async def fit(self, spec: PodSpec) -> PodSpec:
         """See the seam."""

@@ -153,6 +153,7 @@ async def test_actions_that_are_not_open_are_a_conflict_with_the_status(door: Do
         ({"name": "x", "image": "y", "cpu": CPU, "mounts": {"persistent": {"size": 1}}}, "$.mounts.persistent"),
         ({"name": "", "image": "y", "cpu": CPU}, "$.name: '' should be non-empty"),
         ([1], "$: [1] is not of type 'object'"),
+        ({"image": "y", "cpu": CPU}, "$: 'name' is a required property"),
     ],
 )  # fmt: skip
 async def test_a_body_that_is_not_as_the_contract_has_it_is_told_with_a_pointer(
@@ -160,6 +161,8 @@ async def test_a_body_that_is_not_as_the_contract_has_it_is_told_with_a_pointer(
 ) -> None:
     said = await door.refused(422, "POST", "/pods", body)
     assert any(pointer in error for error in said["errors"]), said["errors"]
+    assert len(set(said["errors"])) == len(said["errors"])
+    assert ("Unevaluated" in str(said["errors"])) == (pointer == "bogus"), "only what is unknown is called so"
     assert await home.pods.list(await home.local(), ended=True) == ()
 
 

@@ -43,13 +43,15 @@ async def test_files_are_listed_and_not_changed_from_here(door: Door, home: Fake
         assert "PODKEEPER_TEMPLATES_DIR" in (await door.refused(404, verb, "/templates/hello", {}))["detail"]
 
 
-async def test_what_is_saved_is_shown_as_it_was_said(door: Door) -> None:
+async def test_what_is_saved_is_shown_as_it_was_said(door: Door, home: FakeHouse) -> None:
     made = await saved(door, startJupyter=False)
     assert made["name"] == "my-torch"
     assert made | RECIPE == made | {"name": RECIPE["name"]}
     assert (made["category"], made["startSsh"], made["startJupyter"]) == ("NVIDIA", True, False)
     assert await door.get(f"/templates/{made['id']}") == made
     assert made in (await door.get("/templates"))["templates"]
+    found = (await home.house.services.templates.of(await home.local())).get("my-torch")
+    assert found.description == "ghcr.io/acme/torch:2, saved by local admin."
     assert made not in (await door.get("/catalog/templates"))["templates"]
 
 

@@ -16,7 +16,7 @@ from core.engines.docker.network import PodNetwork
 from core.engines.docker.nvml import Nvml
 from core.engines.docker.pull import PLATFORM, check_name, find, platform_of, pull, wrong_platform
 from core.engines.docker.usage import Meter
-from core.engines.offers import CpuOffer, Offers
+from core.engines.offers import Availability, CpuOffer, Offers
 from core.errors import PodError, PodFailed, Unavailable
 from core.model import POD_LABEL, Gpu, Line, Pod, PodSpec, Stage, Upstream, Volume, Wake
 
@@ -86,8 +86,9 @@ class DockerEngine(Engine):
         return await gpus.inventory(self._client)
 
     async def offers(self) -> Offers:
-        """See the seam."""
-        return Offers(cpu=CpuOffer(most=int((await self._client.call("GET", "info"))["NCPU"])))
+        """See the seam. Docker refuses nobody for what others have: vCPUs are shared out."""
+        most = int((await self._client.call("GET", "info"))["NCPU"])
+        return Offers(cpu=CpuOffer(most=most, availability=Availability.HIGH))
 
     async def fit(self, spec: PodSpec) -> PodSpec:
         """See the seam."""
