@@ -72,6 +72,19 @@ async def test_opening_again_keeps_the_id_and_the_rows(database_url: str, tmp_pa
     await again.close()
 
 
+async def test_output_that_was_kept_before_lines_had_times_is_shown_without(store: Store, database_url: str) -> None:
+    ann = await store.person("default", "slack", "T1:UANN", "Ann", Role.MEMBER, NOW)
+    pod, _ = await store.add_pod(a_pod(ann), DRAFT, stem=None, limit=5)
+    database = Database(database_url)
+    async with database.write() as conn:
+        old = {"pod_id": pod.id, "run": 1, "text": "one\n\nthree\n"}
+        await conn.execute(text("INSERT INTO outputs (pod_id, run, text) VALUES (:pod_id, :run, :text)"), old)
+    await database.close()
+    lines = await store.output(pod.id, 1)
+    assert [line.text for line in lines] == ["one", "", "three"]
+    assert {line.at.year for line in lines} == {1970}
+
+
 async def test_a_database_of_a_newer_podkeeper_is_left_alone(database_url: str, tmp_path: Path) -> None:
     await (await Store.open(database_url, tmp_path / "key")).close()
     database = Database(database_url)
