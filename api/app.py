@@ -98,7 +98,8 @@ class _Door:
         raise NotOffered(f"{name}: RunPod has this, Podkeeper has not. /v2/docs lists what there is.")
 
     async def _nothing(self, request: Request) -> Response:
-        raise HTTPException(404, f"There is no /v2/{request.path_params['rest'][:60]}; /v2/docs lists what there is.")
+        path = request.url.path.partition("/v2/")[2]
+        raise HTTPException(404, f"There is no /v2/{path[:60]}; /v2/docs lists what there is.")
 
     async def _document(self, request: Request) -> Response:
         return JSONResponse(document(_origin(request)))

@@ -16,7 +16,7 @@ from core.errors import InvalidInput, NoCapacity, NotFound
 from core.model import PodSpec, Template
 from core.service import SpecRequest
 from core.templates import Catalog
-from core.units import shorten
+from core.units import format_duration, shorten
 
 MOST = 1024 * 1024
 """Bytes of a request."""
@@ -43,9 +43,11 @@ async def read(request: Request) -> object:
         if len(body) > MOST:
             raise HTTPException(413, f"The body is longer than {MOST // 1024} kB.")
     try:
-        return json.loads(body, parse_float=_number, parse_constant=_no_number)
+        found = json.loads(body, parse_float=_number, parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise Invalid(["$: this is no JSON"]) from None
+    return found
 
 
 def _number(text: str) -> float | int:
@@ -87,12 +89,10 @@ def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str) -> di
 
     InvalidInput, in words, for what we cannot do.
     """
-    for name, why in (
-        ("serverless", "there is no serverless here"),
-        ("public", "all of your workspace see it already"),
-    ):
-        if body.get(name):
-            raise InvalidInput(f"{name}: {why}, and nobody else could. Leave it out.")
+    if body.get("serverless"):
+        raise InvalidInput("serverless: there are only pods here. Leave it out.")
+    if body.get("public"):
+        raise InvalidInput("public: all of your workspace see it already, and nobody else can. Leave it out.")
     if body.get("allowedCudaVersions"):
         raise InvalidInput("allowedCudaVersions: the CUDA versions of devices are not known here. Leave them out.")
     if body.get("registry"):
@@ -132,8 +132,11 @@ def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None) -> 
         raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
     said: dict[str, Any] = {}
     if template is not None:
-        made = dict.fromkeys(template.generated, _GENERATED)
+        # What was made up for this pod stays: its owner has it.
+        made = {name: spec.env[name] if name in spec.generated else _GENERATED for name in template.generated}
         said = {"image": template.image, "args": list(template.args), "env": {**made, **template.env}}
+        ready = template.ready
+        said["ready"] = ready and {"port": ready.port, "path": ready.path, "timeout": format_duration(ready.timeout)}
         if template.container_disk is not None:
             said["container_disk"] = str(template.container_disk)
     said |= {key: value for key, value in _container(body).items() if key != "ports"}

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -71,7 +72,7 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
 def _reader(schema: dict[str, Any]) -> Callable[[str], Any]:
     match schema.get("type"):
         case "integer":
-            return lambda text: int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else text
+            return lambda text: int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
         case "boolean":
             return lambda text: {"true": True, "false": False}.get(text, text)
         case "array":

@@ -40,12 +40,13 @@ class Mark(NamedTuple):
 
 def moment(text: str) -> datetime | None:
     """Of RFC 3339; None when it is no time."""
+    # A plus sign that was not escaped in an address comes as a space.
+    clean = text.strip().replace(" ", "+")
     try:
-        # A plus sign that was not escaped in an address comes as a space.
-        at = datetime.fromisoformat(text.strip().replace(" ", "+"))
-    except ValueError:
+        at = datetime.fromisoformat(clean)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC) if "T" in clean else None
+    except (ValueError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 async def events(

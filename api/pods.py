@@ -88,20 +88,34 @@ class PodPaths:
         template = catalog.get(body["templateId"]).spec if "templateId" in body else None
         said = bodies.change(self._new(who, pod, body), pod.spec, template)
         ports = body.get("ports", [str(port) for port in template.ports] if template is not None else None)
+        if ports == [str(port) for port in pod.spec.ports]:
+            ports = None
+        if ports is not None and pod.status in (Status.EXITED, Status.ERROR):
+            said, ports = said | {"ports": ports}, None
+        # All that can be refused beforehand, so that it changes nothing.
         if said:
             await self._services.pods.plan_change(who, pod.id, said)
+        if ports is not None:
+            await self._services.ports.plan(who, pod.id, ports)
         if "name" in body:
             pod = await self._services.pods.rename(who, pod.id, body["name"])
-        if ports is not None and ports != [str(port) for port in pod.spec.ports]:
+        if ports is not None:
             pod = await self._ports(who, pod, ports)
         if said:
             pod = await self._services.pods.change(who, pod.id, said)
         return JSONResponse(self._shown(who, pod))
 
     def _new(self, who: Caller, pod: Pod, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Without what is as it is shown: sizes are shown rounded, and others' variables without their values."""
-        now = self._shown(who, pod)
-        return {name: value for name, value in body.items() if name == "locked" or now.get(name) != value}
+        """Without what is as it is shown, for sizes are shown rounded; a template would go before what is left out.
+
+        Others see variables without their values, and so say them without.
+        """
+        now = {} if "templateId" in body else self._shown(who, pod)
+        new = {name: value for name, value in body.items() if name == "locked" or now.get(name) != value}
+        if "env" in new and who.person != pod.owner:
+            known = pod.spec.env
+            new["env"] = {name: value or known.get(name, value) for name, value in new["env"].items()}
+        return new
 
     async def _ports(self, who: Caller, pod: Pod, wanted: list[str]) -> Pod:
         here = [str(port) for port in pod.spec.ports]

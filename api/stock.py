@@ -46,7 +46,7 @@ class StockPaths:
         body = bodies.checked("UpdateTemplateRequest", await bodies.read(request))
         saved = await self._services.templates.own(who, request.path_params["id"])
         said, labels = bodies.template(body, saved.said, saved.owner_name), bodies.labels(body, saved.labels)
-        return JSONResponse(shown.template(await self._services.templates.change(who, saved.id, said, labels)))
+        return JSONResponse(shown.template(await self._services.templates.change(who, saved, said, labels)))
 
     async def remove_template(self, request: Request, who: Caller) -> Response:
         """204; pods that were made from it stay as they are."""
@@ -97,7 +97,7 @@ class StockPaths:
 
     async def registry(self, request: Request, _: Caller) -> Response:
         """One of them."""
-        return JSONResponse(one_of(await self._registries(), request.path_params["id"], "registry"))
+        return JSONResponse(one_of(await self._registries(), request.path_params["id"].lower(), "registry"))
 
     async def save_registry(self, request: Request, who: Caller) -> Response:
         """201; in the place of what was stored for that host."""
@@ -108,7 +108,7 @@ class StockPaths:
 
     async def remove_registry(self, request: Request, who: Caller) -> Response:
         """204; pods that run keep their image, and the next pull is without it."""
-        known = one_of(await self._registries(), request.path_params["id"], "registry")
+        known = one_of(await self._registries(), request.path_params["id"].lower(), "registry")
         await self._services.registries.remove(known["id"], who)
         return Response(status_code=204)
 

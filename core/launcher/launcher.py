@@ -75,7 +75,7 @@ class Launcher:
         self._take(pod, work)
 
     async def reroute(self, pod: Pod, remove: tuple[str, ...] = ()) -> None:
-        """Make the gateway carry what a running pod's row says, and no more what is in `remove` (route keys).
+        """Make the gateway carry what the row of a pod says that runs or rests, and no more `remove` (route keys).
 
         Waits until it does; InvalidInput or Unavailable as `Gateway.apply`.
         """
@@ -84,7 +84,7 @@ class Launcher:
         async def work(pod: Pod) -> None:
             try:
                 current = await self._store.pod(pod.id)
-                if current is not None and current.status is Status.RUNNING:
+                if current is not None and not current.status.under_way:
                     await self._gateway.apply(routes_of(current), remove)
             except PodError as error:
                 outcome.set_exception(error)

@@ -130,7 +130,10 @@ class Looking:
         lines = await self._engine.lines(pod, tail, since)
         if since is not None and pod.run > 1:
             # Whoever follows it through a restart has not heard yet what it said last before that.
-            lines = (*_since(await self._store.output(pod.id, pod.run - 1), since), *lines)[-tail:]
+            kept = _since(await self._store.output(pod.id, pod.run - 1), since)
+            # Until its container is gone, the engine tells these as well.
+            there = set(lines)
+            lines = (*(line for line in kept if line not in there), *lines)[-tail:]
         return lines
 
     async def gpus(self) -> tuple[Gpu, ...]:

@@ -1,15 +1,16 @@
 """PodService, the one door: start, stop, resume, restart, terminate, and all that only looks."""
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from core.engines.base import Engine
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, PodError
 from core.gateway.base import Gateway
 from core.launcher import Launcher
-from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status
+from core.model import Action, Caller, Cause, Draft, Pod, PodSpec, Status, route_key
 from core.policy import check_name, may_change, may_do, moved_on
 from core.progress import Board
 from core.service.looking import Looking
@@ -20,6 +21,8 @@ from core.settings import Settings
 from core.store import Store
 from core.store.whole import whole
 from core.units import format_bytes
+
+log = logging.getLogger("podkeeper.pods")
 
 ID_LENGTH = 14
 _ON_ITS_WAY = frozenset({Status.PROVISIONING, Status.STARTING, Status.RUNNING})
@@ -160,11 +163,24 @@ class PodService(Looking):
         if spec == pod.spec:
             return pod
         if pod.status is Status.RUNNING:
-            return await self._act(caller, pod, Action.RESTART, Status.STARTING, kind="pod.changed", spec=spec)
+            same = {"spec": pod.spec}
+            return await self._act(
+                caller, pod, Action.RESTART, Status.STARTING, kind="pod.changed", same=same, spec=spec
+            )
+        return await self._change_at_rest(caller, pod, spec)
+
+    @whole
+    async def _change_at_rest(self, caller: Caller, pod: Pod, spec: PodSpec) -> Pod:
         told = (self._draft(caller, "pod.changed"), self._now())
         changed = await self._store.amend(pod.id, pod.run, {pod.status}, told=told, same={"spec": pod.spec}, spec=spec)
         if changed is None:
             raise moved_on(pod)
+        if changed.watched != pod.watched:
+            gone = tuple(route_key(pod.id, number) for number in pod.watched if number not in changed.watched)
+            try:
+                await self._launcher.reroute(changed, gone)
+            except PodError as error:
+                log.warning("pod %s: its addresses are as they were until it is started: %s", pod.id, error)
         self._board.ring(pod.id)
         return changed
 
@@ -241,6 +257,7 @@ class PodService(Looking):
         reason: str | None = None,
         limit: int | None = None,
         kind: str | None = None,
+        same: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Pod:
         """Compare-and-set the row and hand it to the launcher; a start that is under way is broken off first."""
@@ -260,6 +277,7 @@ class PodService(Looking):
             self._now(),
             self._draft(caller, kind or f"pod.{action}"),
             limit=limit,
+            same=same,
             reason=reason,
             cause=Cause.PERSON,
             **anew,

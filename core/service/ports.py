@@ -1,7 +1,7 @@
 """Ports of a running pod: given an address, or taken from it, without a restart."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from core.engines.base import Engine
 from core.errors import Conflict, InvalidInput
 from core.gateway.base import Gateway
 from core.launcher import Launcher, Terms, listens
-from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, route_key
+from core.model import Action, Caller, Draft, Pod, Port, PortModel, Status, Upstream, route_key
 from core.policy import MOST_PORTS, moved_on
 from core.progress import Board
 from core.service.pods import PodService
@@ -59,6 +59,18 @@ class Ports:
         async with self._turn(caller, reference) as pod:
             return await self._expose(caller, pod, wanted)
 
+    async def plan(self, caller: Caller, reference: str, ports: Sequence[str]) -> None:
+        """Whether a running pod may have these ports and no others. Fails as `expose` does; changes nothing."""
+        wanted = [parse_port(port) for port in ports]
+        pod = await self._pods.may(caller, reference, Action.EXPOSE)
+        if len({port.number for port in wanted}) < len(wanted):
+            raise InvalidInput("ports: each number goes only once. Nothing was changed.")
+        if len(wanted) > MOST_PORTS:
+            raise InvalidInput(f"ports: {len(wanted)} are too many; at most {MOST_PORTS}. Nothing was changed.")
+        for port in wanted:
+            if port not in pod.spec.ports:
+                await self._upstream(pod, port)
+
     async def _expose(self, caller: Caller, pod: Pod, wanted: PortModel) -> Pod:
         if wanted in pod.spec.ports and wanted.number in pod.watched:
             return pod
@@ -67,15 +79,19 @@ class Ports:
             raise Conflict(f"{pod.name} has port {wanted.number} already, as another kind. Unexpose it first.")
         if len(others) >= MOST_PORTS:
             raise Conflict(f"{pod.name} has {len(others)} ports, which is the most. Unexpose one first.")
+        upstream = await self._upstream(pod, wanted)
+        spec = pod.spec.model_copy(update={"ports": (*others, wanted)})
+        changes: dict[str, Any] = {"spec": spec, "upstreams": {**pod.upstreams, wanted.number: upstream}}
+        changes["listens"] = await self._listens(pod.model_copy(update={"spec": spec}))
+        return await self._change(caller, pod, "pod.exposed", wanted, changes)
+
+    async def _upstream(self, pod: Pod, wanted: PortModel) -> Upstream:
         if wanted.protocol == "tcp" and not self._terms.tcp_ports:
             raise Conflict("This gateway carries no TCP ports. An admin can set PODKEEPER_TCP_PORTS, e.g. 30000-30099.")
         upstream = await self._engine.upstream(pod, wanted.number) if self._engine.features.expose else None
         if upstream is None:
             raise Conflict(f"Ports of {pod.name} cannot be changed while it runs on this engine. Nothing was changed.")
-        spec = pod.spec.model_copy(update={"ports": (*others, wanted)})
-        changes: dict[str, Any] = {"spec": spec, "upstreams": {**pod.upstreams, wanted.number: upstream}}
-        changes["listens"] = await self._listens(pod.model_copy(update={"spec": spec}))
-        return await self._change(caller, pod, "pod.exposed", wanted, changes)
+        return upstream
 
     async def unexpose(self, caller: Caller, reference: str, port: str) -> Pod:
         """Take the address from a port; its open connections are cut. InvalidInput names those it has."""

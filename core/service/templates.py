@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from core.errors import Forbidden, NotFound
+from core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from core.model import Caller, Role, SavedTemplate, Template
 from core.policy import may_change
 from core.service.volumes import ALPHABET
 from core.store import Store
 from core.store.whole import whole
 from core.templates import Catalog
+from core.templates.catalog import NO_TEMPLATE
 from core.units import shorten
 
 
@@ -53,17 +54,21 @@ class Templates:
 
     @whole
     async def change(
-        self, caller: Caller, template_id: str, said: Mapping[str, Any], labels: Mapping[str, str]
+        self, caller: Caller, saved: SavedTemplate, said: Mapping[str, Any], labels: Mapping[str, str]
     ) -> Template:
-        """Put this in the place of what it says; pods that were made from it stay as they are. As `save`; NotFound."""
-        saved = await self.own(caller, template_id)
+        """Put this in the place of what it says (`saved`, of `own`); pods that were made from it stay as they are.
+
+        As `save`; Conflict when it was changed or deleted meanwhile.
+        """
         name = str(said.get("name", ""))
         changed = saved.model_copy(update={"name": name, "said": said, "labels": labels})
         made = self.files.read(changed)
         if name != saved.name:
             self._may_be_called(caller, name)
-        if not await self._store.change_template(changed):
-            raise _none(template_id)
+        if not await self._store.change_template(saved, changed):
+            raise Conflict(
+                f"{saved.name} was changed by somebody else just now. Look at it again and repeat if needed."
+            )
         return made
 
     @whole
@@ -85,6 +90,8 @@ class Templates:
         return saved
 
     def _may_be_called(self, caller: Caller, name: str) -> None:
+        if name == NO_TEMPLATE:
+            raise InvalidInput(f"name: {name} is what pods without a template go by. Choose another name.")
         if caller.role is not Role.ADMIN and any(one.name == name for one in self.files.list()):
             raise Forbidden(
                 f"There is a template file {name}, and only an admin may put another in its place. Nothing was saved: "

@@ -82,15 +82,13 @@ class Volumes:
                 f"size: {volume.name} has {format_bytes(volume.size or 0)}, and a network volume never gets smaller. "
                 "Nothing was changed."
             )
-        new = volume.model_copy(update={"name": check_name(name) if name is not None else volume.name, "size": wanted})
-        if new == volume:
-            return volume
         # The name first: a size that was paid for cannot be given back.
-        changed = await self._store.change_volume(new.model_copy(update={"size": volume.size}))
-        if wanted == volume.size:
-            return changed
-        await self._engine.grow_volume(new)
-        return await self._store.change_volume(new)
+        if name is not None and check_name(name) != volume.name:
+            volume = await self._store.rename_volume(volume, name)
+        if wanted is None or wanted == volume.size:
+            return volume
+        await self._engine.grow_volume(volume.model_copy(update={"size": wanted}))
+        return await self._store.grow_volume(volume, wanted)
 
     @whole
     async def delete(self, caller: Caller, reference: str) -> Volume:

@@ -35,6 +35,6 @@ class Outputs(Topic):
             row = (await conn.execute(query)).one_or_none()
         if row is None:
             return ()
-        texts = row.text.removesuffix("\n").split("\n")
-        times = row.times or [0] * len(texts)
+        texts = row.text.split("\n") if row.times is not None else row.text.splitlines()
+        times = row.times if row.times is not None else [0] * len(texts)
         return tuple(Line(_BEGINNING + at * _UNIT, text) for at, text in zip(times, texts, strict=True))

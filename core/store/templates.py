@@ -40,13 +40,21 @@ class Templates(Topic):
             await conn.execute(templates.insert().values(saved.model_dump(exclude={"owner_name"})))
 
     @whole
-    async def change_template(self, saved: SavedTemplate) -> bool:
-        """Write its name, what it says and its labels; False: it is gone. Conflict when another has that name."""
+    async def change_template(self, before: SavedTemplate, saved: SavedTemplate) -> bool:
+        """Write its name, what it says and its labels; False: it is gone, or no more as it was `before`.
+
+        Conflict when another has that name.
+        """
         values = saved.model_dump(include={"name", "said", "labels"})
-        row = templates.update().where(templates.c.id == saved.id, templates.c.workspace == saved.workspace)
+        mine = (templates.c.id == saved.id, templates.c.workspace == saved.workspace)
         async with self._db.write() as conn:
+            columns = (templates.c[name] for name in values)
+            now = (await conn.execute(select(*columns).where(*mine))).mappings().one_or_none()
+            if now is None or dict(now) != before.model_dump(include=set(values)):
+                return False
             await _free(conn, saved)
-            return (await conn.execute(row.values(values).returning(templates.c.id))).one_or_none() is not None
+            await conn.execute(templates.update().where(*mine).values(values))
+            return True
 
     @whole
     async def remove_template(self, workspace: str, template_id: str) -> bool:

@@ -1,6 +1,8 @@
 """Network volumes in the store: the rows; their storage is the engine's."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict
@@ -42,21 +44,22 @@ class Volumes(Topic):
             return await _volumes(conn, workspace)
 
     @whole
-    async def change_volume(self, volume: Volume) -> Volume:
-        """Write its name and its size. Conflict when another has that name, NotFound when it is gone."""
-        row = volumes.update().where(volumes.c.workspace == volume.workspace, volumes.c.id == volume.id)
+    async def rename_volume(self, volume: Volume, name: str) -> Volume:
+        """Call it that. Conflict when another is called so, NotFound when it is gone."""
         async with self._db.write() as conn:
             there = await _volumes(conn, volume.workspace)
-            if any(one.name == volume.name and one.id != volume.id for one in there):
+            if any(one.name == name and one.id != volume.id for one in there):
                 raise Conflict(
-                    f"There is a network volume {shorten(volume.name)!r} already. Nothing was changed: choose another "
-                    "name."
+                    f"There is a network volume {shorten(name)!r} already. Nothing was changed: choose another name."
                 )
-            await conn.execute(row.values(name=volume.name, size=volume.size))
-            changed = [one for one in await _volumes(conn, volume.workspace) if one.id == volume.id]
-            if not changed:
-                raise no_volume(volume.id, [one.name for one in there], "Nothing was changed")
-            return changed[0]
+            return await _changed(conn, volume, {"name": name})
+
+    @whole
+    async def grow_volume(self, volume: Volume, size: int) -> Volume:
+        """So many bytes from now on, or more where somebody was faster. NotFound when it is gone."""
+        async with self._db.write() as conn:
+            larger = case((func.coalesce(volumes.c.size, 0) < size, size), else_=volumes.c.size)
+            return await _changed(conn, volume, {"size": larger})
 
     @whole
     async def remove_volume(self, workspace: str, volume_id: str) -> Volume:
@@ -80,6 +83,16 @@ class Volumes(Topic):
                 )
             await conn.execute(volumes.delete().where(volumes.c.id == volume.id))
             return volume
+
+
+async def _changed(conn: AsyncConnection, volume: Volume, values: dict[str, Any]) -> Volume:
+    row = volumes.update().where(volumes.c.workspace == volume.workspace, volumes.c.id == volume.id)
+    await conn.execute(row.values(values))
+    there = await _volumes(conn, volume.workspace)
+    found = next((one for one in there if one.id == volume.id), None)
+    if found is None:
+        raise no_volume(volume.id, [one.name for one in there], "Nothing was changed")
+    return found
 
 
 async def _volumes(conn: AsyncConnection, workspace: str) -> tuple[Volume, ...]:

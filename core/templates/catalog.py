@@ -109,7 +109,10 @@ class Catalog:
         if "env" in said:
             kept = [name for name in spec.generated if name in made.env]
             changes["generated"] = tuple(dict.fromkeys([*kept, *made.generated]))
-        return spec.model_copy(update=changes)
+        changed = spec.model_copy(update=changes)
+        if changed.ready is not None and all(port.number != changed.ready.port for port in changed.ports):
+            return changed.model_copy(update={"ready": None})
+        return changed
 
     def _made(self, base: PodSpec | None, said: Mapping[str, Any]) -> PodSpec:
         image = {"image": base.image} if base is not None else {}
@@ -128,10 +131,12 @@ class Catalog:
         return tuple(self._templates[name] for name in sorted(self._templates))
 
     def get(self, name: str) -> Template:
-        """The template of that name, or else of that id; NotFound offers the nearest names."""
+        """The template of that id, or else of that name; NotFound offers the nearest names."""
+        # An id is meant before a name: nobody is tricked by a template that is called like another's id.
+        saved = next((one for one in self._templates.values() if one.saved is not None and one.id == name), None)
         try:
-            return self._templates.get(name) or next(one for one in self._templates.values() if one.id == name)
-        except StopIteration:
+            return saved or self._templates[name]
+        except KeyError:
             near = difflib.get_close_matches(name.lower()[:80], self._templates, n=3, cutoff=0.4)
             near = near or [n for n in self._templates if n.startswith(name.lower()[:4])] if name else near
             hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(self._templates))}."

@@ -49,6 +49,12 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
 def _size(value: object) -> object:
     return _said(parse_bytes, value)
 
@@ -106,6 +112,7 @@ def _safe_env(env: dict[str, str | None]) -> dict[str, str | None]:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+Word = Annotated[Text, AfterValidator(_without_nul)]
 Size = Annotated[int, BeforeValidator(_size)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
 Share = Annotated[float, BeforeValidator(_share)]
@@ -184,7 +191,7 @@ class TemplateFile(_Form):
     name: str
     description: str = Field(min_length=1, max_length=300)
     image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}$")
-    args: tuple[Text, ...] = ()
+    args: tuple[Word, ...] = ()
     env: Annotated[dict[str, EnvValue], AfterValidator(_safe_env)] = Field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     cpu: float = Field(default=1, gt=0, le=1024)

@@ -73,8 +73,27 @@ async def test_since_goes_before_tail_and_means_then_and_later(door: Door, over:
 
 
 async def test_what_is_no_time_is_refused(door: Door, over: Pod) -> None:
-    for wrong in ("tail=-1", "tail=x", "tail=5001", "source=else", "since=yesterday"):
+    ends = [quote(f"since={end}", safe="=") for end in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")]
+    for wrong in (
+        "tail=-1",
+        "tail=--5",
+        "tail=x",
+        "tail=5001",
+        "source=else",
+        "since=yesterday",
+        "since=2026-11-24",
+        *ends,
+    ):
         await door.refused(422, "GET", f"/pods/{over.id}/logs?{wrong}")
+
+
+async def test_a_blank_last_line_is_kept_as_one(door: Door, home: FakeHouse) -> None:
+    pod = await home.started()
+    home.engine.say(pod.id, "last words", "")
+    await home.pods.stop(await home.local(), pod.id)
+    await home.after(pod)
+    assert lines((await door.ask("GET", f"/pods/{pod.id}/logs?tail=2")).text) == ["last words", ""]
+    assert (await home.pods.logs(await home.local(), pod.id)).endswith("last words\n\n")
 
 
 async def test_whoever_follows_hears_each_line_once_through_stop_and_restart(home: FakeHouse) -> None:
@@ -109,6 +128,28 @@ async def test_whoever_follows_hears_each_line_once_through_stop_and_restart(hom
     assert [word for word in heard if len(word) < 6] == ["one", "two", "three", "four", "five"]
 
 
+async def test_while_a_pod_restarts_nothing_is_told_twice(home: FakeHouse) -> None:
+    me, pod = await home.local(), await home.started()
+    home.engine.say(pod.id, "one")
+    stops, go, waits = home.engine.stop, asyncio.Event(), asyncio.Event()
+
+    async def slow(pod: Pod, grace: float = 10) -> None:
+        waits.set()
+        await go.wait()
+        await stops(pod, grace)
+
+    home.engine.stop = slow
+    await home.pods.restart(me, pod.id)
+    await waits.wait()
+    told = [line.text for line in await home.pods.lines(me, pod.id, 100, START)]
+    assert told == [f"hello from {pod.id}", "one"]
+    home.clock.forward(seconds=1)
+    go.set()
+    await home.after(pod)
+    told = [line.text for line in await home.pods.lines(me, pod.id, 100, START)]
+    assert told == [f"hello from {pod.id}", "one", f"hello from {pod.id}"]
+
+
 async def test_nobody_but_its_owner_reads_its_secrets(door: Door, home: FakeHouse, http: httpx.AsyncClient) -> None:
     ana = await home.member()
     pod = await home.started(ana, env={"HF_TOKEN": "hf_secret"})
@@ -131,6 +172,8 @@ async def test_nobody_but_its_owner_reads_its_secrets(door: Door, home: FakeHous
         ("nothing", None),
         ("", None),
         ("/3", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("2026-W10-1", None),
         ("2026-11-24T14:00:00Z/x", None),
     ],
 )

@@ -1,5 +1,6 @@
 """Pods that are changed by RunPod's API: their names and ports at once, their containers by a restart."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from core.engines.fake import FakeEngine
 from core.errors import Conflict
-from core.model import Pod, Scope, Status
+from core.gateway.base import RouteState
+from core.model import Pod, PodSpec, Scope, Status
 from tests.api.conftest import Door, events_of, token_of
 from tests.houses import FakeHouse, fake_house
 
@@ -112,12 +114,75 @@ async def test_a_template_lends_its_container_but_for_what_the_request_says(door
     pod = await ran(home)
     body = {"name": "t", "image": "t:1", "env": {"A": "t", "B": "t"}, "args": "of template", "startJupyter": False}
     template = (await door.ask("POST", "/templates", body)).json()
+    kept = {"templateId": template["id"], "image": pod.spec.image, "args": "", "ports": ["8080/http"]}
+    stays = (await door.ask("PATCH", f"/pods/{pod.id}", kept)).json()
+    assert (stays["image"], stays["args"], stays["env"]) == (pod.spec.image, "", body["env"]), "the body goes before it"
+    await home.after(pod)
     changed = (await door.ask("PATCH", f"/pods/{pod.id}", {"templateId": template["id"], "env": {"A": "own"}})).json()
     assert (changed["image"], changed["args"]) == ("t:1", "of template")
     assert changed["env"] == {"A": "own", "B": "t"}
     assert changed["name"] == pod.name
     assert changed["ports"] == []
     await door.refused(404, "PATCH", f"/pods/{pod.id}", {"templateId": "none"})
+
+
+async def test_what_a_template_makes_up_is_made_up_once(door: Door, home: FakeHouse) -> None:
+    pod = await ran(home)
+    answers: list[Any] = []
+    for _ in range(2):
+        answers.append((await door.ask("PATCH", f"/pods/{pod.id}", {"templateId": "jupyter"})).json())
+        await home.after(pod)
+    assert answers[0]["env"]["JUPYTER_TOKEN"]
+    assert answers[1]["env"] == answers[0]["env"]
+    assert answers[1]["status"] == "RUNNING", "a request that comes twice restarts it once"
+    now = await home.pods.get(await home.local(), pod.id)
+    assert (now.run, now.spec.ready, now.spec.ports) == (2, jupyter(home).ready, jupyter(home).ports)
+
+
+def jupyter(home: FakeHouse) -> PodSpec:
+    return home.house.services.templates.files.get("jupyter").spec
+
+
+async def test_a_pod_is_not_asked_by_a_port_that_it_has_no_more(door: Door, home: FakeHouse) -> None:
+    pod = await home.started(template="jupyter")
+    assert pod.spec.ready is not None
+    body = {"image": "x/y:1", "ports": ["9999/http"]}
+    assert (await door.ask("PATCH", f"/pods/{pod.id}", body)).json()["ports"] == ["9999/http"]
+    now = await home.after(pod)
+    assert (now.status, now.spec.ready) == (Status.RUNNING, None)
+
+
+async def test_the_addresses_of_a_stopped_pod_change_at_once(door: Door, home: FakeHouse) -> None:
+    pod = await home.started()
+    await home.pods.stop(await home.local(), pod.id)
+    await home.after(pod)
+    changed = await door.ask("PATCH", f"/pods/{pod.id}", {"ports": ["9999/http"]})
+    assert (changed.json()["status"], changed.json()["ports"]) == ("EXITED", ["9999/http"])
+    await home.after(pod)
+    assert {key: route.state for key, route in home.gateway.routes.items()} == {f"{pod.id}-9999": RouteState.SLEEPING}
+    await home.pods.resume(await home.local(), pod.id)
+    assert (await home.after(pod)).status is Status.RUNNING
+    assert {key: route.state for key, route in home.gateway.routes.items()} == {f"{pod.id}-9999": RouteState.LIVE}
+
+
+async def test_ports_that_were_changed_meanwhile_are_not_undone(door: Door, home: FakeHouse) -> None:
+    pod, me = await ran(home), await home.local()
+    fits, go, waits = home.engine.fit, asyncio.Event(), asyncio.Event()
+
+    async def fit(spec: PodSpec) -> PodSpec:
+        waits.set()
+        await go.wait()
+        return await fits(spec)
+
+    home.engine.fit = fit
+    late = asyncio.create_task(home.pods.change(me, pod.id, {"image": "x/y:1"}))
+    await waits.wait()
+    await home.house.services.ports.expose(me, pod.id, "9000")
+    go.set()
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        await late
+    now = await home.pods.get(me, pod.id)
+    assert ([str(port) for port in now.spec.ports], now.spec.image) == (["8080/http", "9000/http"], pod.spec.image)
 
 
 async def test_a_volume_disk_gets_larger_and_moves_and_never_gets_smaller(door: Door, home: FakeHouse) -> None:
@@ -152,6 +217,12 @@ async def test_a_network_volume_stays_and_only_moves(door: Door, home: FakeHouse
         ({"locked": True}, 400),
         ({"globalNetworking": True}, 400),
         ({"gpu": {"id": "any"}}, 422),
+        ({"ports": ["0/http"]}, 400),
+        ({"ports": ["9/http", "9/tcp"]}, 400),
+        ({"ports": [f"{port}/http" for port in range(1, 60)]}, 400),
+        ({"ports": ["22/tcp"]}, 409),
+        ({"args": "a\0b"}, 400),
+        ({"env": {"A": "\ud800"}}, 422),
     ],
 )
 async def test_what_cannot_be_changes_nothing_at_all(
@@ -176,7 +247,11 @@ async def test_only_who_may_touch_a_pod_changes_it(door: Door, http: httpx.Async
         await Door(http, await token_of(home, who, scope)).refused(403, "PATCH", f"/pods/{pod.id}", OTHER)
     seen = await door.get(f"/pods/{pod.id}")
     assert (await door.ask("PATCH", f"/pods/{pod.id}", {"env": seen["env"], "disk": 9})).json()["env"] == seen["env"]
-    assert (await home.after(pod)).spec.env["KEY"] == "s3cret", "an admin sees no values, and so cannot lose them"
+    await home.after(pod)
+    more = await door.ask("PATCH", f"/pods/{pod.id}", {"env": {"KEY": "", "MORE": "1", "NONE": ""}})
+    assert more.json()["env"] == {"KEY": "", "MORE": "", "NONE": ""}
+    now = (await home.after(pod)).spec.env
+    assert now == {"KEY": "s3cret", "MORE": "1", "NONE": ""}, "an admin sees no values, and so cannot lose them"
 
 
 class Keeps(FakeEngine):

@@ -1,5 +1,6 @@
 """What is beside pods in RunPod's API, what we have not got, and what we say of ourselves."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 
 import api
 from api.contract import published
-from core.model import Credential, Scope
+from core.model import Credential, Scope, Volume
 from tests.api.conftest import CPU, PUBLISHED, TOKEN, Door, token_of
 from tests.houses import FakeHouse
 
@@ -18,6 +19,7 @@ async def test_stored_credentials_are_named_without_their_secrets(door: Door, ho
     answer = await door.ask("GET", "/registries")
     assert answer.json() == {"registries": [{"id": "ghcr.io", "name": "ghcr.io"}]}
     assert await door.get("/registries/ghcr.io") == {"id": "ghcr.io", "name": "ghcr.io"}
+    assert await door.get("/registries/GHCR.io") == {"id": "ghcr.io", "name": "ghcr.io"}
     await door.refused(404, "GET", "/registries/quay.io")
 
 
@@ -78,6 +80,27 @@ async def test_a_network_volume_never_gets_smaller_and_takes_no_name_of_another(
     await door.refused(422, "PATCH", path, {})
     await door.refused(404, "PATCH", "/network-volumes/none", {"size": 30})
     assert await door.get(path) == made
+
+
+async def test_of_two_that_make_a_volume_larger_the_larger_one_stays(home: FakeHouse) -> None:
+    me, volumes = await home.local(), home.house.services.volumes
+    made = await volumes.create(me, "data", "20g")
+    grows, go, waits = home.engine.grow_volume, asyncio.Event(), asyncio.Event()
+
+    async def slow(volume: Volume) -> None:
+        if not waits.is_set():
+            waits.set()
+            await go.wait()
+        await grows(volume)
+
+    home.engine.grow_volume = slow
+    late = asyncio.create_task(volumes.change(me, made.id, size="50g"))
+    await waits.wait()
+    await volumes.change(me, made.id, name="renamed", size="100g")
+    go.set()
+    await late
+    now = await volumes.get(me, made.id)
+    assert (now.name, now.size) == ("renamed", 100 * 1024**3)
 
 
 async def test_others_change_no_volume_but_their_own(door: Door, home: FakeHouse, http: httpx.AsyncClient) -> None:
@@ -146,6 +169,7 @@ async def test_it_answers_below_a_path_as_well(home: FakeHouse) -> None:
             await door.refused(404, "GET", "/nothing")
             await door.refused(501, "GET", "/billing/pods")
         assert (await http.get("/elsewhere/v2/pods")).status_code == 404
+        assert "There is no /v2/hubris;" in (await Door(http, TOKEN).refused(404, "GET", "/hubris"))["detail"]
 
 
 async def test_our_document_is_the_published_one_for_what_we_serve(http: httpx.AsyncClient) -> None:

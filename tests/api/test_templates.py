@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.errors import Conflict
 from core.model import Scope
 from tests.api.conftest import Door, token_of
 from tests.houses import FakeHouse
@@ -122,6 +123,9 @@ async def test_what_is_deleted_is_gone_and_its_pods_stay(door: Door) -> None:
         ({"registry": "ghcr.io"}, 404, "registry"),
         ({"image": "no image"}, 400, "image"),
         ({"name": "!!!"}, 400, "name"),
+        ({"name": "custom"}, 400, "without a template"),
+        ({"args": "a\0b"}, 400, "NUL"),
+        ({"env": {"A": "\ud800"}}, 422, "no JSON"),
         ({"env": {"RUNPOD_X": "1"}}, 400, "RUNPOD_X"),
         ({"ports": ["70001/http"]}, 400, "65535"),
         ({"ports": [f"{port}/http" for port in range(1, 30)]}, 400, "29 are too many"),
@@ -172,6 +176,23 @@ async def test_others_use_it_and_only_its_owner_and_admins_change_it(
     for verb in ("PATCH", "DELETE"):
         assert "belongs to ann" in (await bobs.refused(403, verb, f"/templates/{mine['id']}", {}))["detail"]
     assert (await door.ask("PATCH", f"/templates/{mine['id']}", {"disk": 7})).json()["disk"] == 7
+
+
+async def test_nobody_is_tricked_by_a_name_like_anothers_id(door: Door, anns: Door) -> None:
+    ours = await saved(door)
+    await saved(anns, name=ours["id"], image="evil.io/x:1")
+    assert (await door.get(f"/templates/{ours['id']}"))["image"] == RECIPE["image"]
+    assert (await door.made(templateId=ours["id"]))["image"] == RECIPE["image"]
+
+
+async def test_a_change_that_somebody_else_has_overtaken_is_refused(door: Door, home: FakeHouse) -> None:
+    made, me = await saved(door), await home.local()
+    templates = home.house.services.templates
+    before = await templates.own(me, made["id"])
+    await door.ask("PATCH", f"/templates/{made['id']}", {"disk": 33})
+    with pytest.raises(Conflict, match="by somebody else"):
+        await templates.change(me, before, {**before.said, "image": "redis:8"}, before.labels)
+    assert (await door.get(f"/templates/{made['id']}")) == made | {"disk": 33}
 
 
 async def test_a_token_that_only_looks_saves_nothing(home: FakeHouse, http: httpx.AsyncClient, door: Door) -> None:

@@ -179,14 +179,17 @@ async def test_a_volume_is_changed_in_name_and_size(store: Store, ann: Person) -
     volume = await store.add_volume(a_volume(ann))
     await store.add_volume(a_volume(ann, "data", "vol2"))
     larger = volume.model_copy(update={"name": "weights", "size": 40 << 30})
-    assert await store.change_volume(larger) == larger
+    assert await store.grow_volume(volume, 40 << 30) == volume.model_copy(update={"size": 40 << 30})
+    assert await store.rename_volume(volume, "weights") == larger
+    assert await store.grow_volume(volume, 30 << 30) == larger, "somebody was faster"
     assert larger in await store.volumes("default")
     with pytest.raises(Conflict, match="'data' already"):
-        await store.change_volume(larger.model_copy(update={"name": "data"}))
-    with pytest.raises(NotFound, match="Nothing was changed"):
-        await store.change_volume(larger.model_copy(update={"id": "vol3", "name": "new"}))
-    with pytest.raises(NotFound):
-        await store.change_volume(larger.model_copy(update={"workspace": "elsewhere"}))
+        await store.rename_volume(volume, "data")
+    for gone in ({"id": "vol3"}, {"workspace": "elsewhere"}):
+        with pytest.raises(NotFound, match="Nothing was changed"):
+            await store.rename_volume(volume.model_copy(update=gone), "new")
+        with pytest.raises(NotFound):
+            await store.grow_volume(volume.model_copy(update=gone), 1)
 
 
 # saved templates
@@ -199,13 +202,15 @@ async def test_saved_templates_are_listed_changed_and_forgotten(store: Store, an
     assert await store.saved_templates("default") == (two, one)
     assert await store.saved_templates("elsewhere") == ()
     changed = one.model_copy(update={"name": "jax", "said": {"name": "jax", "image": "jax:1"}, "labels": {}})
-    assert await store.change_template(changed)
+    assert await store.change_template(one, changed)
+    assert not await store.change_template(one, changed), "it is no more as it was"
     assert await store.saved_templates("default") == (two, changed)
-    assert not await store.change_template(changed.model_copy(update={"workspace": "elsewhere"}))
+    elsewhere = changed.model_copy(update={"workspace": "elsewhere"})
+    assert not await store.change_template(elsewhere, elsewhere)
     assert not await store.remove_template("elsewhere", one.id)
     assert [await store.remove_template("default", one.id) for _ in range(2)] == [True, False]
     assert await store.saved_templates("default") == (two,)
-    assert not await store.change_template(changed)
+    assert not await store.change_template(changed, changed)
 
 
 async def test_names_of_saved_templates_are_unique_and_their_number_is_bounded(store: Store, ann: Person) -> None:
@@ -214,7 +219,7 @@ async def test_names_of_saved_templates_are_unique_and_their_number_is_bounded(s
         await store.add_template(a_template(ann, template_id="tpl2"))
     await store.add_template(a_template(ann, "data", "tpl2"))
     with pytest.raises(Conflict, match="'data' already"):
-        await store.change_template(a_template(ann, "data"))
+        await store.change_template(a_template(ann), a_template(ann, "data"))
     for number in range(2, 500):
         await store.add_template(a_template(ann, f"t{number}", f"id{number}"))
     with pytest.raises(QuotaExceeded, match="500"):
@@ -299,8 +304,10 @@ async def test_what_a_run_wrote_last_is_kept_until_the_next_run_writes_or_the_po
     pod = a_pod(ann)
     await store.add_pod(pod, DRAFT, stem=None, limit=5)
     at = NOW + timedelta(microseconds=7)
-    await store.keep_output(pod.id, 1, [Line(NOW, "it said \x00 and \ud800"), Line(at, ""), Line(at, "a\nb")])
-    said = (Line(NOW, "it said \ufffd and ?"), Line(at, ""), Line(at, "a b"))
+    await store.keep_output(
+        pod.id, 1, [Line(NOW, "it said \x00 and \ud800"), Line(at, ""), Line(at, "a\nb"), Line(at, "")]
+    )
+    said = (Line(NOW, "it said \ufffd and ?"), Line(at, ""), Line(at, "a b"), Line(at, ""))
     assert await store.output(pod.id, 1) == said
     assert await store.output(pod.id, 2) == ()
     more = (Line(LATER, "more"),)

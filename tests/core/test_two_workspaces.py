@@ -85,7 +85,7 @@ async def test_saved_templates_stay_apart(home: FakeHouse, two: tuple[Caller, Po
     mine = await templates.save(left, {"name": "hello", "image": "app:1", "description": "Mine"})
     assert (await home.started(left)).spec.image == "app:1"
     assert (await home.started(right)).spec.image != "app:1"
-    for acts in (templates.remove(right, mine.id), templates.change(right, mine.id, {"name": "x"}, {})):
+    for acts in (templates.remove(right, mine.id), templates.own(right, mine.id)):
         with pytest.raises(NotFound):
             await acts
     assert (await templates.of(left)).get(mine.id).spec.image == "app:1"

@@ -44,7 +44,7 @@ async def taker(both: Cloud) -> AsyncIterator[Taker]:
     async def reach(_: Upstream) -> bool:
         return True
 
-    service = Adopting(store, both.house.settings, adoption, reach, both.house.services.templates, both.clock)
+    service = Adopting(store, both.house.settings, adoption, reach, both.house.services.templates.files, both.clock)
     yield Taker(both, service)
     await adoption.close()
 

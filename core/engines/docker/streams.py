@@ -14,13 +14,13 @@ def lines(raw: bytes) -> tuple[Line, ...]:
     """What `docker logs --timestamps` tells, in the order it was written.
 
     Each frame is one entry of the log: its time and its text. Docker cuts a line of more than 16 kB into several, of
-    which only the last one ends it.
+    which only the last one ends it; the line has the time of that, so that one which has grown since is a later one.
     """
     found: list[Line] = []
     begun: dict[int, tuple[datetime, bytes]] = {}
     for stream, frame in _frames(raw):
-        stamp, text = _parted(frame)
-        at, before = begun.pop(stream, (stamp, b""))
+        at, text = _parted(frame)
+        _, before = begun.pop(stream, (at, b""))
         if text.endswith(b"\n"):
             found.append(_line(at, before + text))
         else:

@@ -234,7 +234,9 @@ def test_a_long_line_that_the_engine_has_cut_is_one_again() -> None:
     between, long, after = streams.lines(raw)
     assert (between.text, after.text) == ("between", "next")
     assert long.text == "a" * 16_384 + "b"
-    assert long.at < between.at
+    assert between.at < long.at < after.at
+    [unfinished] = streams.lines(_log((1, 1_000, b"a" * 16_384)))
+    assert unfinished.at < long.at, "whoever has read that reads the whole"
 
 
 def test_an_entry_without_a_time_is_kept_whole() -> None:
