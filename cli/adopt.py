@@ -78,9 +78,10 @@ async def _taken(offer: "Offer") -> "Pod":
 async def _with(act: "Callable[[People, Adopting], Awaitable[T]]") -> T:
     import certifi
 
-    from core.app import runpod_account, utcnow
+    from core.app import utcnow
     from core.engines.runpod.adoption import Adoption
     from core.gateway.probe import Prober
+    from core.parts import runpod_account
     from core.service import Adopting, People
     from core.templates import Catalog
 

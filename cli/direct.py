@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 async def on_store(act: "Callable[[Store, Settings], Awaitable[T]]") -> T:
     """Open the store of these settings, act, close it."""
-    from core.app import make_data_dir
+    from core.parts import make_data_dir
     from core.settings import Settings
     from core.store import Store
 

@@ -16,10 +16,10 @@ from cryptography import x509
 from cli.checks import Check
 from cli.client import is_ours
 from cli.doctor_slack import look_at_slack
-from core.app import make_data_dir, named_engine
 from core.errors import PodError
 from core.gateway.process import check_free, find_envoy, short_version, version
 from core.gateway.tls import Certificate
+from core.parts import make_data_dir, named_engine
 from core.service.jwks import KeySet
 from core.settings import Settings
 from core.store import Store

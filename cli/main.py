@@ -74,7 +74,7 @@ def mcp(
     ] = False,
 ) -> None:
     """Speak MCP on stdin and stdout, for assistants that start their servers themselves; needs a running service."""
-    from core.app import local_token
+    from core.parts import local_token
     from core.settings import Settings
     from mcp_server.bridge import serve_stdio
 

@@ -26,7 +26,7 @@ def token(context: typer.Context) -> None:
     """Print the local token, which the terminal and local assistants use. Whoever has it is an admin."""
     if context.invoked_subcommand is not None:
         return
-    from core.app import local_token
+    from core.parts import local_token
     from core.settings import Settings
 
     typer.echo(local_token(Settings.load()))

@@ -8,8 +8,9 @@ import sys
 from cli.banner import banner
 from cli.output import complain
 from cli.serve import Faces, answering, listen
-from core.app import local_token, make_data_dir, running, spare_the_collector
+from core.app import running, spare_the_collector
 from core.errors import InvalidInput
+from core.parts import local_token, make_data_dir
 from core.settings import Settings
 
 NOISY = ("httpx", "httpx2", "httpcore", "apscheduler", "alembic", "uvicorn", "mcp", "slack_bolt", "slack_sdk")

@@ -18,7 +18,7 @@ _LONGEST_NAME = 60
 
 
 class HouseTokens(TokenVerifier):
-    """Knows the token of `core.app.local_token`, everybody's personal ones, and company logins (JWTs)."""
+    """Knows the token of `core.parts.local_token`, everybody's personal ones, and company logins (JWTs)."""
 
     def __init__(self, services: Services, token: str, resource: str) -> None:
         self._services = services

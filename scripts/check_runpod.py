@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from core.app import House, running, runpod_account
+from core.app import House, running
 from core.engines.runpod import Account, Pace, RunPodEngine
 from core.engines.runpod.client import Api
 from core.engines.runpod.marks import Marks
@@ -29,6 +29,7 @@ from core.engines.runpod.shapes import GONE, PodShape, read_list
 from core.errors import InvalidInput, PodError
 from core.gateway.pages import GATEWAY_HEADER
 from core.model import Action, Caller, Pod, Status
+from core.parts import runpod_account
 from core.service import StartRequest
 from core.settings import Settings
 from core.units import format_money

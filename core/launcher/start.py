@@ -49,8 +49,9 @@ class Start:
         await self._gateway.apply(routes_of(pod, RouteState.STARTING))
         there = await self._engine.inspect(pod)
         if there is None and not self._engine.features.keeps_pods:
-            # After a restart: what its last run said.
-            await keep_output(self._store, self._engine, pod.model_copy(update={"run": pod.run - 1}))
+            if pod.run > 1:
+                # After a restart: what its last run said.
+                await keep_output(self._store, self._engine, pod.model_copy(update={"run": pod.run - 1}))
             await self._engine.stop(pod, grace=10)
         order = await make_order(pod, self._store, self._engine, self._terms, keep_claims=there is not None)
         if order.gpus != pod.gpus:
