@@ -16,7 +16,7 @@ from core.errors import InvalidInput, NoCapacity, NotFound
 from core.model import PodSpec, Template
 from core.service import SpecRequest
 from core.templates import Catalog
-from core.units import format_duration, shorten
+from core.units import shorten
 
 MOST = 1024 * 1024
 """Bytes of a request."""
@@ -133,10 +133,12 @@ def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None) -> 
     said: dict[str, Any] = {}
     if template is not None:
         # What was made up for this pod stays: its owner has it.
-        made = {name: spec.env[name] if name in spec.generated else _GENERATED for name in template.generated}
+        known = {name: spec.env[name] for name in spec.generated if spec.env.get(name)}
+        made = {name: known.get(name, _GENERATED) for name in template.generated}
         said = {"image": template.image, "args": list(template.args), "env": {**made, **template.env}}
         ready = template.ready
-        said["ready"] = ready and {"port": ready.port, "path": ready.path, "timeout": format_duration(ready.timeout)}
+        within = f"{round(ready.timeout.total_seconds())}s" if ready is not None else ""
+        said["ready"] = ready and {"port": ready.port, "path": ready.path, "timeout": within}
         if template.container_disk is not None:
             said["container_disk"] = str(template.container_disk)
     said |= {key: value for key, value in _container(body).items() if key != "ports"}
