@@ -1,7 +1,7 @@
 """Promises, signs of life, and why: the service that answers for them, on the fakes."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from core.gateway.base import Route, RouteState
 from core.gateway.fake import FakeGateway
 from core.idle import Decision
-from core.model import Pod, Status, Traffic
+from core.model import Line, Pod, Status, Traffic
 from core.progress import Board
 from core.service import Keeping, StartRequest, Why
 from core.store import Store
@@ -196,8 +196,9 @@ class Talkative(FakeEngine):
     """Its pods print their keep-alive address, as `set -x` before a `curl` does."""
 
     @override
-    async def logs(self, pod: Pod, tail: int) -> str:
-        return "+ curl -fsS " + self.orders[-1].environment["PODKEEPER_KEEPALIVE_URL"] + "\n"
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
+        said = "+ curl -fsS " + self.orders[-1].environment["PODKEEPER_KEEPALIVE_URL"]
+        return (Line(self.now(), said),)
 
 
 async def test_the_reason_of_a_failure_keeps_the_keep_alive_token_to_itself(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The one door, on the fakes: the verbs in turn, and what a clumsy person gets."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from core.errors import (
     PodError,
     Unavailable,
 )
-from core.model import Action, Pod, PodSpec, Status
+from core.model import Action, Line, Pod, PodSpec, Status
 from core.service import StartRequest
 from tests.houses import FakeHouse, fake_house
 
@@ -190,9 +191,10 @@ def test_an_error_about_a_spec_that_cannot_be_read_holds_nothing_of_it() -> None
 class TalkativeEngine(FakeEngine):
     """Its pods print their environment before they fail."""
 
-    async def logs(self, pod: Pod, tail: int) -> str:
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
         key = pod.spec.env["KEY"].splitlines()[-1]
-        return f"{key}\nHF_TOKEN={pod.spec.env['HF_TOKEN']} is not accepted"
+        said = (key, f"HF_TOKEN={pod.spec.env['HF_TOKEN']} is not accepted")
+        return tuple(Line(self.now(), text) for text in said)
 
 
 async def test_a_secret_that_the_pod_printed_is_masked_in_the_reason(tmp_path: Path) -> None:
@@ -206,8 +208,8 @@ async def test_a_secret_that_the_pod_printed_is_masked_in_the_reason(tmp_path: P
 class ProudEngine(FakeEngine):
     """Its pods print the way in, as notebooks do."""
 
-    async def logs(self, pod: Pod, tail: int) -> str:
-        return f"open http://x/?token={pod.spec.env['JUPYTER_TOKEN']}"
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
+        return (Line(self.now(), f"open http://x/?token={pod.spec.env['JUPYTER_TOKEN']}"),)
 
 
 async def test_a_token_that_a_pod_printed_is_shown_to_its_owner_only(tmp_path: Path) -> None:
@@ -216,22 +218,25 @@ async def test_a_token_that_a_pod_printed_is_shown_to_its_owner_only(tmp_path: P
         pod = await home.started(ana, template="jupyter")
         token = pod.spec.env["JUPYTER_TOKEN"]
         assert token in await home.pods.logs(ana, pod.id)
-        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…"
+        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…\n"
 
 
 class EndlessEngine(FakeEngine):
     """Its pods print lines without end."""
 
-    async def logs(self, pod: Pod, tail: int) -> str:
-        return "x" * 1_000_000 + "the end"
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
+        return (Line(self.now(), "x" * 1_000_000 + "the end"),)
 
 
 async def test_of_endless_lines_only_the_end_is_handed_on(tmp_path: Path) -> None:
     async with fake_house(tmp_path / "data", engine=EndlessEngine()) as home:
         pod = await home.started()
         said = await home.pods.logs(await home.local(), pod.id)
-        assert said.endswith("the end")
+        assert said.endswith("the end\n")
         assert len(said) == 256_000
+        [line] = await home.pods.lines(await home.local(), pod.id, 10)
+        assert line.text.endswith("the end")
+        assert len(line.text) < 256_000
 
 
 async def test_a_pod_that_ended_answers_to_its_whole_id_only_and_to_its_owner(home: FakeHouse) -> None:
@@ -285,13 +290,13 @@ async def test_a_log_that_was_kept_is_masked_for_everybody_but_the_owner(tmp_pat
         await home.after(pod)
         token = pod.spec.env["JUPYTER_TOKEN"]
         assert token in await home.pods.logs(ana, pod.id)
-        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…"
+        assert await home.pods.logs(await home.local(), pod.id) == "open http://x/?token=…\n"
 
 
 class MuteEngine(FakeEngine):
     """Its logs cannot be read."""
 
-    async def logs(self, pod: Pod, tail: int) -> str:
+    async def lines(self, pod: Pod, tail: int, since: datetime | None = None) -> tuple[Line, ...]:
         raise Unavailable("the log driver does not read")
 
 
