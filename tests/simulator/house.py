@@ -9,7 +9,7 @@ from core.model import Caller
 from core.progress import Board
 from core.reaper import Reaper
 from core.reconciler import Reconciler
-from core.service import Keeping, People, PodService, Volumes
+from core.service import Keeping, People, PodService, Templates, Volumes
 from core.settings import Settings
 from core.store import Store
 from core.templates import Catalog
@@ -38,8 +38,8 @@ async def open_house(directory: Path, engine: SimEngine, gateway: SimGateway, cl
     board, terms = Board(), Terms(patience=0.0001, drain=timedelta(), tcp_ports=range(30000, 40000))
     launcher = Launcher(store, engine, gateway, board, clock, terms)
     witness = Witness(store, gateway, engine)
-    volumes = Volumes(store, engine, clock)
-    pods = PodService(settings, store, engine, gateway, launcher, catalog, volumes, board, clock)
+    volumes, templates = Volumes(store, engine, clock), Templates(store, catalog, clock)
+    pods = PodService(settings, store, engine, gateway, launcher, templates, volumes, board, clock)
     return House(
         store=store,
         launcher=launcher,
