@@ -41,7 +41,7 @@ simulate: ## 100,000 pod-hours of people, tabs, outages and restarts through the
 
 test-api: ## schemathesis at `/v2` for five minutes, on the fakes (a minute of it is in `make test`)
 	@bash scripts/venv.sh dev
-	@PODKEEPER_FUZZ_SECONDS=300 .venv/bin/pytest -s tests/api/test_fuzz.py
+	@PODKEEPER_FUZZ_SECONDS=300 .venv/bin/pytest -s -o faulthandler_timeout=600 tests/api/test_fuzz.py
 
 check-runpod: ## on your RunPod account, about two minutes and a cent: start, visit, stop, resume, terminate
 	@bash scripts/venv.sh run

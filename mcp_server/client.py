@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Request,
         Result,
     )
+    from pydantic import TypeAdapter
 
 log = logging.getLogger("podkeeper.mcp")
 
@@ -137,8 +138,7 @@ class PodClient:
         state: str | None = None,
     ) -> "CallToolResult | InputRequiredResult":
         """The result as it came, errors and questions included; `answers`, `state`: to what was asked before."""
-        from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
-        from pydantic import TypeAdapter
+        from mcp_types import CallToolRequest, CallToolRequestParams
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
             if on_progress is not None:
@@ -148,9 +148,8 @@ class PodClient:
         request = CallToolRequest(
             params=CallToolRequestParams(name=tool, arguments=arguments, input_responses=answers, request_state=state)
         )
-        kind: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
         progress = note if on_progress is not None else None
-        return await self._answer(self._client.session.send_request(request, kind, progress_callback=progress))
+        return await self._answer(self._client.session.send_request(request, _outcomes(), progress_callback=progress))
 
     async def hand_on(self, request: "Request[Any, Any]", kind: type[R]) -> R:
         """Any other request of the protocol, as it is."""
@@ -212,7 +211,7 @@ async def connect(
             )
             await stack.enter_async_context(http)
             transport = streamable_http_client(door.endpoint, http_client=http)
-            info = Implementation(name=name, version=version("podkeeper"))
+            info = Implementation(name=name, version=_release())
             # That there is a callback tells the service that questions may come; they come as results, not through it.
             asked = _unasked if asks or on_question is not None else None
             mode = "auto" if probe else _VERSION
@@ -229,6 +228,20 @@ async def connect(
             raise door.shut() from error
     if failure is not None:
         raise failure
+
+
+@cache
+def _outcomes() -> "TypeAdapter[CallToolResult | InputRequiredResult]":
+    """What a call may be answered with; made once, since the bridge makes many calls."""
+    from mcp_types import CallToolResult, InputRequiredResult
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(CallToolResult | InputRequiredResult)
+
+
+@cache
+def _release() -> str:
+    return version("podkeeper")
 
 
 def _certificates(url: str) -> ssl.SSLContext:
