@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -13,7 +13,7 @@ from api.contract import failures
 from api.problems import Invalid
 from api.shown import DATA_CENTER, GB, GB_PER_GPU, GB_PER_VCPU, JUPYTER, VCPU_PER_GPU
 from core.errors import InvalidInput, NoCapacity, NotFound
-from core.model import PodSpec, Template
+from core.model import PodSpec, Template, registry_of
 from core.service import SpecRequest
 from core.templates import Catalog
 from core.units import shorten
@@ -60,8 +60,11 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
 
 
-def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
-    """Of a create. InvalidInput, NoCapacity or NotFound, in words, for what we cannot do."""
+def start(body: Mapping[str, Any], templates: Catalog, hosts: Collection[str]) -> SpecRequest:
+    """Of a create; `hosts` are those with a credential.
+
+    InvalidInput, NoCapacity or NotFound, in words, for what we cannot do.
+    """
     template = body.get("templateId")
     base = templates.get(template) if template is not None else None
     if ("gpu" in body) == ("cpu" in body):
@@ -71,8 +74,7 @@ def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
     places = body.get("dataCenterIds") or [DATA_CENTER]
     if DATA_CENTER not in places:
         raise NoCapacity(f"dataCenterIds: there is one place here, {DATA_CENTER}. Nothing was started.")
-    if body.get("registry"):
-        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    check_registry(body, body.get("image") or (base.spec.image if base is not None else ""), hosts)
     said: dict[str, Any] = {"image": body["image"]} if "image" in body else {}
     said |= _container(body) | (_gpu(body["gpu"], base) if "gpu" in body else _cpu(body["cpu"], base))
     env = _env(body)
@@ -84,10 +86,10 @@ def start(body: Mapping[str, Any], templates: Catalog) -> SpecRequest:
     return SpecRequest(template=template, name=slug(body["name"]), said=said | mount, network_volume=volume)
 
 
-def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str) -> dict[str, Any]:
+def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str, hosts: Collection[str]) -> dict[str, Any]:
     """Of a create or a change of a template: what its file says then, `said` being what it says now; of that owner.
 
-    InvalidInput, in words, for what we cannot do.
+    InvalidInput or NotFound, in words, for what we cannot do.
     """
     if body.get("serverless"):
         raise InvalidInput("serverless: there are only pods here. Leave it out.")
@@ -95,8 +97,7 @@ def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str) -> di
         raise InvalidInput("public: all of your workspace see it already, and nobody else can. Leave it out.")
     if body.get("allowedCudaVersions"):
         raise InvalidInput("allowedCudaVersions: the CUDA versions of devices are not known here. Leave them out.")
-    if body.get("registry"):
-        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    check_registry(body, body.get("image") or str(said["image"]), hosts)
     was: dict[str, Any] = dict(said.get("env") or {})
     jupyter = body.get("startJupyter", was.get(JUPYTER) == _GENERATED if said else True)
     env = _env(body) if "env" in body else {name: value for name, value in was.items() if value != _GENERATED}
@@ -112,13 +113,27 @@ def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str) -> di
     return made
 
 
+def check_registry(body: Mapping[str, Any], image: str, hosts: Collection[str]) -> None:
+    """A credential may be named where it is the one that is used anyway: that of the image's host."""
+    named, host = body.get("registry"), registry_of(image)
+    if not named or named.lower() == host in hosts:
+        return
+    if named.lower() not in hosts:
+        known = f"There are: {', '.join(sorted(hosts))}." if hosts else "None is stored."
+        raise NotFound(f"registry: there is no credential {shorten(named, 60)!r}. {known} Name one, or leave it out.")
+    raise InvalidInput(
+        f"registry: {shorten(named, 60)} is not where {shorten(image, 80)} comes from, which is {host}. "
+        f"Credentials go by the image's host here: leave it out."
+    )
+
+
 def labels(body: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
     """What a template has in RunPod's words and no pod of it: `category`, and `startSsh`, which does nothing."""
     said = {name: json.dumps(body[name]) for name in ("category", "startSsh") if name in body}
     return {"category": '"NVIDIA"', "startSsh": "true", **known, **said}
 
 
-def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None) -> dict[str, Any]:
+def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None, hosts: Collection[str]) -> dict[str, Any]:
     """Of a patch of a pod: what its spec is to say, by keys of a template file; its ports and its name apart.
 
     `template`: whose container it is to have, but for what the body says itself. InvalidInput or NotFound, in words,
@@ -128,8 +143,7 @@ def change(body: Mapping[str, Any], spec: PodSpec, template: PodSpec | None) -> 
         raise InvalidInput("globalNetworking: pods cannot reach each other here. Leave it out.")
     if body.get("locked"):
         raise InvalidInput("locked: there are no locks here; `podkeeper pod keep` holds off a stop for a time.")
-    if body.get("registry"):
-        raise NotFound("registry: credentials are picked by the image's host here. Leave it out.")
+    check_registry(body, body.get("image") or (template or spec).image, hosts)
     said: dict[str, Any] = {}
     if template is not None:
         # What was made up for this pod stays: its owner has it.

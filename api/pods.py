@@ -29,7 +29,8 @@ class PodPaths:
     async def pods(self, _: Request, who: Caller) -> Response:
         """An admin's token sees everybody's, as an account's key does."""
         found = await self._services.pods.list(who, everyone=who.role is Role.ADMIN)
-        return JSONResponse({"pods": [self._shown(who, pod) for pod in found]})
+        hosts = await self._services.registries.hosts()
+        return JSONResponse({"pods": [shown.pod(self._services, pod, who, hosts) for pod in found]})
 
     async def create(self, request: Request, who: Caller) -> Response:
         """201 with the new pod, or with the one that this Idempotency-Key has made already."""
@@ -46,10 +47,11 @@ class PodPaths:
                 raise
             if key is not None:
                 await self._remember(key, made)
-        return JSONResponse(self._shown(who, made), 201)
+        return JSONResponse(await self._shown(who, made), 201)
 
     async def _start(self, who: Caller, body: Mapping[str, Any]) -> Pod:
-        request = bodies.start(body, await self._services.templates.of(who))
+        hosts = await self._services.registries.hosts()
+        request = bodies.start(body, await self._services.templates.of(who), hosts)
         try:
             return await self._services.pods.start(who, request)
         except Conflict:
@@ -76,7 +78,7 @@ class PodPaths:
 
     async def pod(self, request: Request, who: Caller) -> Response:
         """One pod."""
-        return JSONResponse(self._shown(who, await self._pod(request, who)))
+        return JSONResponse(await self._shown(who, await self._pod(request, who)))
 
     async def update(self, request: Request, who: Caller) -> Response:
         """What is said of it. One that runs is restarted where its container must be another."""
@@ -86,7 +88,8 @@ class PodPaths:
             body["name"] = bodies.slug(body["name"])
         catalog = await self._services.templates.of(who)
         template = catalog.get(body["templateId"]).spec if "templateId" in body else None
-        said = bodies.change(self._new(who, pod, body), pod.spec, template)
+        new = self._new(who, pod, body, {} if "templateId" in body else await self._shown(who, pod))
+        said = bodies.change(new, pod.spec, template, await self._services.registries.hosts())
         ports = body.get("ports", [str(port) for port in template.ports] if template is not None else None)
         if ports == [str(port) for port in pod.spec.ports]:
             ports = None
@@ -103,14 +106,13 @@ class PodPaths:
             pod = await self._ports(who, pod, ports)
         if said:
             pod = await self._services.pods.change(who, pod.id, said)
-        return JSONResponse(self._shown(who, pod))
+        return JSONResponse(await self._shown(who, pod))
 
-    def _new(self, who: Caller, pod: Pod, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Without what is as it is shown, for sizes are shown rounded; a template would go before what is left out.
+    def _new(self, who: Caller, pod: Pod, body: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what is as it is shown `now`, where sizes are rounded; a template would go before what is left out.
 
         Others see variables without their values, and so say them without.
         """
-        now = {} if "templateId" in body else self._shown(who, pod)
         new = {name: value for name, value in body.items() if name == "locked" or now.get(name) != value}
         if "env" in new and who.person != pod.owner:
             known = pod.spec.env
@@ -141,7 +143,7 @@ class PodPaths:
         if wanted == "terminate":
             return await self.delete(request, who)
         act = {"start": pods.resume, "stop": pods.stop, "restart": pods.restart}[wanted]
-        return JSONResponse(self._shown(who, await act(who, pod.id)))
+        return JSONResponse(await self._shown(who, await act(who, pod.id)))
 
     async def logs(self, request: Request, who: Caller) -> Response:
         """Server-Sent Events."""
@@ -168,8 +170,8 @@ class PodPaths:
             raise NotFound(f"There is no pod with the id {wanted[:40]!r}.")
         return found
 
-    def _shown(self, who: Caller, pod: Pod) -> dict[str, Any]:
-        return shown.pod(self._services, pod, who)
+    async def _shown(self, who: Caller, pod: Pod) -> dict[str, Any]:
+        return shown.pod(self._services, pod, who, await self._services.registries.hosts())
 
 
 def _key(request: Request, who: Caller) -> str | None:

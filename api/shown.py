@@ -3,11 +3,11 @@
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from core.model import Action, Caller, Pod, PodSpec, Registry, Status, Template, Volume
+from core.model import Action, Caller, Pod, PodSpec, Registry, Status, Template, Volume, registry_of
 from core.service import CpuOffer, GpuOffer, PodService, Services, Usage
 from core.templates.catalog import NO_TEMPLATE
 from core.units import format_bytes, format_duration
@@ -35,8 +35,8 @@ _STATUS: Mapping[Status, Status] = {Status.STOPPING: Status.RUNNING, Status.TERM
 """RunPod has no word for these: what may still run is not called stopped."""
 
 
-def pod(services: Services, found: Pod, who: Caller) -> dict[str, Any]:
-    """A pod. Values of its variables are for its owner only."""
+def pod(services: Services, found: Pod, who: Caller, hosts: Collection[str]) -> dict[str, Any]:
+    """A pod. Values of its variables are for its owner only; `hosts` are those with a credential."""
     spec, own, pods = found.spec, who.person == found.owner, services.pods
     runs = found.status is Status.RUNNING
     size: dict[str, Any] = {"cpu": cpu_of(spec)}
@@ -47,7 +47,7 @@ def pod(services: Services, found: Pod, who: Caller) -> dict[str, Any]:
         "name": found.name,
         "status": str(_STATUS.get(found.status, found.status)),
         "actions": [word for action, word in _ACTIONS.items() if action in found.actions],
-        **container(spec),
+        **container(spec, hosts),
         "env": dict(spec.env) if own else dict.fromkeys(spec.env, ""),
         "mounts": mounts(spec),
         **size,
@@ -66,14 +66,14 @@ def pod(services: Services, found: Pod, who: Caller) -> dict[str, Any]:
     }
 
 
-def container(spec: PodSpec) -> dict[str, Any]:
+def container(spec: PodSpec, hosts: Collection[str]) -> dict[str, Any]:
     """What pods and templates have in common, but for `env` and `mounts`."""
     return {
         "image": spec.image,
         "args": shlex.join(spec.args),
         "disk": gigabytes(spec.container_disk) if spec.container_disk else DISK,
         "ports": [str(port) for port in spec.ports],
-        "registry": None,
+        "registry": host if (host := registry_of(spec.image)) in hosts else None,
     }
 
 
@@ -138,7 +138,7 @@ def _percent(share: float) -> int:
     return math.ceil(share * 100)
 
 
-def template(found: Template) -> dict[str, Any]:
+def template(found: Template, hosts: Collection[str]) -> dict[str, Any]:
     """A file's goes by its name; a saved one by an id that stays."""
     spec, saved = found.spec, found.saved
     labels = {name: json.loads(text) for name, text in saved.labels.items()} if saved is not None else {}
@@ -147,7 +147,7 @@ def template(found: Template) -> dict[str, Any]:
     return {
         "id": found.id,
         "name": found.name,
-        **container(spec),
+        **container(spec, hosts),
         "env": dict.fromkeys(generated, "") | dict(spec.env),
         "mounts": mounts(spec.model_copy(update={"network_volume": None})),
         "serverless": False,

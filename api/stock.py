@@ -20,33 +20,36 @@ class StockPaths:
 
     async def templates(self, _: Request, who: Caller) -> Response:
         """All that pods can be made from."""
-        known = (await self._services.templates.of(who)).list()
-        return JSONResponse({"templates": [shown.template(one) for one in known]})
+        known, hosts = (await self._services.templates.of(who)).list(), await self._services.registries.hosts()
+        return JSONResponse({"templates": [shown.template(one, hosts) for one in known]})
 
     async def official_templates(self, request: Request, _: Caller) -> Response:
         """Those that come with Podkeeper; nobody outside has others to share."""
         official = request.query_params.get("source", "official") == "official"
         known = [one for one in self._services.templates.files.list() if one.source == "built-in" and official]
-        return JSONResponse({"templates": [shown.template(one) for one in known]})
+        hosts = await self._services.registries.hosts()
+        return JSONResponse({"templates": [shown.template(one, hosts) for one in known]})
 
     async def template(self, request: Request, who: Caller) -> Response:
         """One template."""
         found = (await self._services.templates.of(who)).get(request.path_params["id"])
-        return JSONResponse(shown.template(found))
+        return JSONResponse(shown.template(found, await self._services.registries.hosts()))
 
     async def save_template(self, request: Request, who: Caller) -> Response:
         """201 with the new one."""
         body = bodies.checked("CreateTemplateRequest", await bodies.read(request))
-        said = bodies.template(body, {}, who.name)
+        hosts = await self._services.registries.hosts()
+        said = bodies.template(body, {}, who.name, hosts)
         made = await self._services.templates.save(who, said, bodies.labels(body, {}))
-        return JSONResponse(shown.template(made), 201)
+        return JSONResponse(shown.template(made, hosts), 201)
 
     async def change_template(self, request: Request, who: Caller) -> Response:
         """What is said of it; the rest stays."""
         body = bodies.checked("UpdateTemplateRequest", await bodies.read(request))
         saved = await self._services.templates.own(who, request.path_params["id"])
-        said, labels = bodies.template(body, saved.said, saved.owner_name), bodies.labels(body, saved.labels)
-        return JSONResponse(shown.template(await self._services.templates.change(who, saved, said, labels)))
+        hosts = await self._services.registries.hosts()
+        said, labels = bodies.template(body, saved.said, saved.owner_name, hosts), bodies.labels(body, saved.labels)
+        return JSONResponse(shown.template(await self._services.templates.change(who, saved, said, labels), hosts))
 
     async def remove_template(self, request: Request, who: Caller) -> Response:
         """204; pods that were made from it stay as they are."""

@@ -27,6 +27,10 @@ class Registries:
         """All of them, without their secrets."""
         return await self._store.registries()
 
+    async def hosts(self) -> frozenset[str]:
+        """Those that there is a credential for."""
+        return frozenset(known.host for known in await self._store.registries())
+
     async def remove(self, host: str, caller: Caller | None = None) -> None:
         """Forget it; NotFound lists what there is, Forbidden for who is no admin."""
         if caller is not None:

@@ -39,6 +39,38 @@ async def test_an_admin_stores_and_deletes_credentials_by_their_host(door: Door,
     await door.refused(404, "DELETE", "/registries/ghcr.io")
 
 
+async def test_a_credential_may_be_named_where_it_is_used_anyway(door: Door) -> None:
+    made = (await door.ask("POST", "/registries", LOGIN)).json()
+    private = {"name": "x", "image": "ghcr.io/acme/app:1", "cpu": CPU}
+    plain = await door.made(image="redis:7")
+    assert plain["registry"] is None
+    for named in (made["id"], "GHCR.io", None):
+        pod = (await door.ask("POST", "/pods", private | {"registry": named})).json()
+        assert pod["registry"] == made["id"]
+    assert (await door.get(f"/pods/{pod['id']}"))["registry"] == made["id"]
+    shown = {one["id"]: one["registry"] for one in (await door.get("/pods"))["pods"]}
+    assert (shown[pod["id"]], shown[plain["id"]]) == (made["id"], None)
+    saved = {"name": "t", "image": private["image"], "registry": made["id"]}
+    template = (await door.ask("POST", "/templates", saved)).json()
+    assert template["registry"] == made["id"]
+    assert {"registry": made["id"]}.items() <= (await door.get(f"/templates/{template['id']}")).items()
+
+    for verb, path, body in (
+        ("POST", "/pods", private | {"image": "redis:7"}),
+        ("POST", "/pods", {"name": "x", "templateId": "hello", "cpu": CPU}),
+        ("PATCH", f"/pods/{plain['id']}", {}),
+        ("POST", "/templates", {"name": "u", "image": "redis:7"}),
+        ("PATCH", f"/templates/{template['id']}", {"image": "redis:7"}),
+    ):
+        assert "docker.io" in (await door.refused(400, verb, path, body | {"registry": made["id"]}))["detail"]
+        unknown = await door.refused(404, verb, path, body | {"registry": "reg_1"})
+        assert "There are: ghcr.io." in unknown["detail"]
+
+    await door.ask("DELETE", f"/registries/{made['id']}")
+    assert (await door.get(f"/pods/{pod['id']}"))["registry"] is None
+    assert "None is stored" in (await door.refused(404, "POST", "/pods", private | {"registry": made["id"]}))["detail"]
+
+
 @pytest.mark.parametrize("scope", [Scope.READ, Scope.OPERATE])
 async def test_nobody_else_does(door: Door, home: FakeHouse, http: httpx.AsyncClient, scope: Scope) -> None:
     await door.ask("POST", "/registries", LOGIN)
