@@ -83,7 +83,7 @@ class OwnersBus:
         return who.workspace == pod.workspace and (who.role is Role.ADMIN or who.person == pod.owner)
 
     async def gate(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Middleware: who wants to listen for a pod that is not theirs is told that there is none."""
+        """Middleware: who wants to listen for what is no pod of theirs is refused, and not left to wait for nothing."""
         if ctx.method == "subscriptions/listen":
             asked = (ctx.params or {}).get("notifications")
             wanted = cast(Mapping[str, Any], asked).get("resourceSubscriptions") if isinstance(asked, Mapping) else None
@@ -92,11 +92,12 @@ class OwnersBus:
         return await call_next(ctx)
 
     async def _check(self, uri: str) -> None:
-        wanted = uri.removeprefix(_POD).removesuffix("/logs")
+        wanted = uri.removeprefix(_POD)
         try:
             who = await bearer(self._services, get_access_token(), "mcp")
             found = await self._services.pods.get(who, wanted) if uri.startswith(_POD) else None
         except PodError:
             found = None
         if found is None or found.id != wanted:
-            raise MCPError(INVALID_PARAMS, "Only changes of your own pods can be listened for.", {"uri": uri[:100]})
+            told = "Only changes of your own pods can be listened for, as pod://ID; logs are to be read again."
+            raise MCPError(INVALID_PARAMS, told, {"uri": uri[:100]})

@@ -80,7 +80,7 @@ async def test_changes_reach_who_owns_the_pod_and_nobody_else(served: Served, ho
         with pytest.raises(MCPError, match="your own pods"):
             async with his.listen(resource_subscriptions=[f"pod://{anns.id}"]):
                 pass
-        for wrong in ("pod://nope", "pod://bobs", "other://x"):
+        for wrong in ("pod://nope", "pod://bobs", "other://x", f"pod://{bobs.id}/logs"):
             with pytest.raises(MCPError, match="your own pods"):
                 async with his.listen(resource_subscriptions=[wrong]):
                     pass
