@@ -97,7 +97,7 @@ def template(body: Mapping[str, Any], said: Mapping[str, Any], owner: str, hosts
         raise InvalidInput("public: all of your workspace see it already, and nobody else can. Leave it out.")
     if body.get("allowedCudaVersions"):
         raise InvalidInput("allowedCudaVersions: the CUDA versions of devices are not known here. Leave them out.")
-    check_registry(body, body.get("image") or str(said["image"]), hosts)
+    check_registry(body, body.get("image") or str(said.get("image", "")), hosts)
     was: dict[str, Any] = dict(said.get("env") or {})
     jupyter = body.get("startJupyter", was.get(JUPYTER) == _GENERATED if said else True)
     env = _env(body) if "env" in body else {name: value for name, value in was.items() if value != _GENERATED}

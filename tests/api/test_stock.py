@@ -55,6 +55,8 @@ async def test_a_credential_may_be_named_where_it_is_used_anyway(door: Door) -> 
     assert template["registry"] == made["id"]
     assert {"registry": made["id"]}.items() <= (await door.get(f"/templates/{template['id']}")).items()
 
+    await door.refused(400, "POST", "/templates", {"name": "u", "image": "", "registry": None})
+
     for verb, path, body in (
         ("POST", "/pods", private | {"image": "redis:7"}),
         ("POST", "/pods", {"name": "x", "templateId": "hello", "cpu": CPU}),
